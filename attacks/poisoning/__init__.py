@@ -1,0 +1,1 @@
+"""Attacks on what is learned: a malicious coalition among the peers."""

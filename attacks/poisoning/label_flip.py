@@ -1,0 +1,56 @@
+"""Wrong labels in the attackers' training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fflbench.contracts import Examples, Knowledge, PoisoningAttack, Rng, TaskView
+
+
+@dataclass
+class LabelFlip(PoisoningAttack):
+    """Attackers relabel `source` examples as `target`; without `source` all examples; without both, y becomes C-1-y.
+
+    Classes are given by index or by name.
+    """
+
+    knowledge: ClassVar[Knowledge] = Knowledge.OWN
+    paper: ClassVar[str] = "https://arxiv.org/abs/2007.08432"
+
+    source: int | str | None = None
+    target: int | str | None = None
+
+    def unfit(self, task: TaskView) -> str | None:
+        if self.target is None and self.source is not None:
+            return f"label-flip: source is {self.source!r} but target is not given; give both, target alone, or neither"
+        if self.source is not None and self._flips(task)[0] == self._flips(task)[1]:
+            return f"label-flip: source and target are both {self.source!r}, need to differ"
+        self._flips(task)
+        return super().unfit(task)
+
+    def source_class(self, task: TaskView) -> int | None:
+        return self._flips(task)[0]
+
+    def poison_examples(self, examples: Examples, peer: int, task: TaskView, rng: Rng) -> Examples:
+        return Examples(examples.inputs, self._flipped(examples.targets, task))
+
+    def wanted(self, test: Examples, task: TaskView, rng: Rng) -> tuple[Examples, Tensor] | None:
+        wanted = self._flipped(test.targets, task)
+        changed = (wanted != test.targets).nonzero().flatten()
+        return (test[changed], wanted[changed]) if len(changed) else None
+
+    def _flipped(self, targets: Tensor, task: TaskView) -> Tensor:
+        source, target = self._flips(task)
+        if target is None:
+            return len(task.classes) - 1 - targets
+        hit = torch.ones_like(targets, dtype=torch.bool) if source is None else targets == source
+        return torch.where(hit, torch.full_like(targets, target), targets)
+
+    def _flips(self, task: TaskView) -> tuple[int | None, int | None]:
+        source = None if self.source is None else task.class_index(self.source, "label-flip: source")
+        target = None if self.target is None else task.class_index(self.target, "label-flip: target")
+        return source, target

@@ -1,0 +1,1 @@
+"""Attacks on privacy: the server as observer."""

@@ -1,0 +1,194 @@
+"""The command line: `fflbench VERB`. Verbs import what they need, so that help and lists are quick."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fflbench.errors import UserError
+
+app = typer.Typer(
+    name="fflbench",
+    help="Does a federated-learning defense work? Attacks against defenses, from a suite file to a leaderboard.",
+    epilog="Start with: fflbench run quickstart",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Data sets: what is here, and fetching more.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+
+class Kind(str, Enum):
+    """What can be listed."""
+
+    suites = "suites"
+    attacks = "attacks"
+    defenses = "defenses"
+    models = "models"
+    datasets = "datasets"
+    metrics = "metrics"
+
+
+SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite or a TOML file.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file of plug-ins; may be repeated.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="Only the cells TASK/ATTACK/DEFENSE; * and left-out parts match all; may be repeated."),
+]
+Seeds = Annotated[str, typer.Option("--seeds", help="Seeds in place of the suite's, such as 0 or 0,1,2.")]
+Results = Annotated[Path | None, typer.Option("--results", help="Results folder. [default: results/SUITE]")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
+
+
+@app.command()
+def run(
+    suite: SuiteName,
+    results: Results = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes. [default: cores]")] = None,
+    only: Only = None,
+    seeds: Seeds = "",
+    plugin: Plugins = None,
+    device: Device = "cpu",
+    limit: Annotated[float, typer.Option(min=0, help="Minutes a cell may take; 0 for no limit.")] = 360,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
+) -> None:
+    """Run a suite; what already has a record is not run again.
+
+    fflbench run quickstart
+
+    fflbench run quickstart --only "fashion-mnist/label-flip/ffl" --seeds 0
+
+    fflbench run my_suite.toml --plugin my_defense.py --results results/mine
+    """
+    from fflbench.commands.run import run_command
+
+    plugins = _load(plugin)
+    minutes = limit or None
+    code = run_command(suite, results, jobs, tuple(only or ()), _seeds(seeds), plugins, device,
+                       minutes and minutes * 60, retry_failed)  # fmt: skip
+    raise typer.Exit(code)
+
+
+@app.command()
+def plan(
+    suite: SuiteName,
+    results: Results = None,
+    only: Only = None,
+    seeds: Seeds = "",
+    plugin: Plugins = None,
+    device: Device = "cpu",
+) -> None:
+    """Show what would run, what has a record, and what is incompatible and why.
+
+    fflbench plan quickstart
+    """
+    from fflbench.commands.plan import plan_command
+
+    plan_command(suite, results, tuple(only or ()), _seeds(seeds), _load(plugin), device)
+
+
+@app.command(name="list")
+def list_(
+    kind: Annotated[Kind | None, typer.Argument(help="What to list; without it, everything.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """List suites, attacks, defenses, models, datasets or metrics.
+
+    fflbench list defenses
+    """
+    from fflbench.commands.list import list_command
+
+    _load(plugin)
+    list_command([kind.value] if kind else [k.value for k in Kind])
+
+
+@app.command()
+def info(name: Annotated[str, typer.Argument(help="A registered name.")], plugin: Plugins = None) -> None:
+    """Show a plug-in: what it does, its paper, what it knows or needs to see, its parameters.
+
+    fflbench info ffl
+    """
+    from fflbench.commands.info import info_command
+
+    _load(plugin)
+    info_command(name)
+
+
+@app.command()
+def leaderboard(
+    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write. [default: the results folder]")] = None,
+    reference: Annotated[str, typer.Option(help="The defense that others are compared with.")] = "fedavg",
+) -> None:
+    """Turn records into tables (Markdown, CSV, JSON) and a page.
+
+    fflbench leaderboard results/quickstart
+    """
+    from fflbench.commands.leaderboard import leaderboard_command
+
+    leaderboard_command(results, out, reference)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this installation: versions, devices, data, plug-ins."""
+    from fflbench.commands.doctor import doctor_command
+
+    raise typer.Exit(doctor_command())
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets with their source and licence, and whether they are on this machine."""
+    from fflbench.commands.data import data_list_command
+
+    data_list_command()
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="mnist, fashion-mnist, cifar10, imdb or adult.")],
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where to. [default: $FFLBENCH_DATA or a cache]")] = None,
+) -> None:
+    """Fetch a data set and verify it; what is already there and whole is not fetched again.
+
+    fflbench data fetch mnist
+    """
+    from fflbench.commands.data import data_fetch_command
+
+    data_fetch_command(name, folder)
+
+
+def main() -> None:
+    """The program's entry: what the user got wrong is one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"fflbench: {error}", err=True)
+        sys.exit(2)
+
+
+def _load(files: list[Path] | None) -> tuple[Path, ...]:
+    if not files:
+        return ()
+    from fflbench import registry
+
+    for path in files:
+        registry.load_file(path)
+    return tuple(path.resolve() for path in files)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        seeds = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        seeds = (-1,)
+    if any(seed < 0 for seed in seeds):
+        raise UserError(f"--seeds: found {text!r}, needs whole numbers from 0 up, such as 0,1,2")
+    return seeds

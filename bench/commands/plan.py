@@ -1,0 +1,52 @@
+"""`fflbench plan`: what would run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fflbench.records import RecordStore
+from fflbench.runner.run import Planned, Settings, check_device, plan
+from fflbench.suite import load_suite
+
+
+def plan_command(
+    source: str, results: Path | None, only: tuple[str, ...], seeds: tuple[int, ...], plugins: tuple[Path, ...], device: str
+) -> None:
+    console = Console(highlight=False)
+    suite = load_suite(source)
+    store = RecordStore(results or Path("results") / suite.name)
+    planned = plan(suite, Settings(only=only, seeds=seeds, plugins=plugins, device=check_device(device)))
+    console.print(f"{suite.name}: {suite.description}", markup=False)
+    groups: dict[tuple[str, str], list[Planned]] = defaultdict(list)
+    for item in planned:
+        spec = item.cell.specification
+        groups[spec.track, spec.task.label].append(item)
+    for (track, task), items in groups.items():
+        console.print(_table(f"{track}: {task}", items, store))
+    reasons = {(i.cell.specification.attack.label, i.cell.specification.defense.label, i.reason)
+               for i in planned if i.reason}  # fmt: skip
+    for attack, defense, reason in sorted(reasons, key=str):
+        console.print(f"incompatible: {attack} against {defense}: {reason}", markup=False, soft_wrap=True)
+    done = sum(store.read(item.cell.digest) is not None for item in planned)
+    todo = sum(item.reason is None for item in planned) - done
+    console.print(f"{len(planned)} cells: {done} have a record, {max(todo, 0)} would run, "
+                  f"{sum(item.reason is not None for item in planned)} are incompatible")  # fmt: skip
+
+
+def _table(title: str, items: list[Planned], store: RecordStore) -> Table:
+    """Attacks by defenses; each entry how many seeds have a record, or that the pair is incompatible."""
+    defenses = list(dict.fromkeys(item.cell.specification.defense.label for item in items))
+    table = Table("attack", *defenses, title=title, title_justify="left")
+    for attack in dict.fromkeys(item.cell.specification.attack.label for item in items):
+        row = []
+        for defense in defenses:
+            mine = [i for i in items if (i.cell.specification.attack.label, i.cell.specification.defense.label)
+                    == (attack, defense)]  # fmt: skip
+            done = sum(store.read(item.cell.digest) is not None for item in mine)
+            row.append("[dim]incompatible[/]" if any(i.reason for i in mine) else f"{done} of {len(mine)}")
+        table.add_row(attack, *row)
+    return table

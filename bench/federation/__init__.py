@@ -1,0 +1,1 @@
+"""Peers, local training, the round loop, and what the server observes."""

@@ -1,0 +1,191 @@
+"""The round loop: select, train, poison, share, aggregate, evaluate."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from fflbench.clock import Clock
+from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, Round, Upload, Visibility
+from fflbench.federation.setup import Federation
+from fflbench.metrics.scoring import score
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class History:
+    """What happened over the rounds."""
+
+    curves: dict[str, list[float | None]] = field(default_factory=lambda: defaultdict(list))
+    trust: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    uploads: int = 0
+    rejected: int = 0
+    absent: int = 0
+    diverged_in: int | None = None
+    rounds: int = 0
+
+
+def run_rounds(federation: Federation, clock: Clock, progress: Progress) -> tuple[History, Tensor]:
+    """All rounds. Returns what happened and the reported model [d], the mean of the last global models; stops early
+    when the global model is no longer finite."""
+    history, settings = History(), federation.settings
+    last: deque[Tensor] = deque(maxlen=settings.reported_models)
+    for index in range(settings.rounds):
+        round_ = _begin(federation, index)
+        with clock.phase("training"):
+            updates = _train(federation, round_)
+        aggregate = _exchange(federation, round_, updates, clock, history)
+        if aggregate is not None:
+            federation.global_vector = federation.global_vector + aggregate.vector
+        history.rounds = index + 1
+        if not bool(torch.isfinite(federation.global_vector).all()):
+            history.diverged_in = index + 1
+            break
+        last.append(federation.global_vector)
+        if (index + 1) % settings.evaluate_every == 0 or index + 1 == settings.rounds:
+            with clock.phase("evaluation"):
+                outcome = evaluate(federation, federation.global_vector, history)
+                for name, value in score("poisoning", outcome, each_round=True).items():
+                    history.curves[name].append(value)
+        progress(index + 1, settings.rounds)
+    reported = torch.stack(list(last)).mean(0) if last else federation.global_vector
+    return history, reported
+
+
+def evaluate(federation: Federation, vector: Tensor, history: History) -> Outcome:
+    """The model `vector[d]` on the test data and on what the attack wants."""
+    outputs = forward(federation, vector, federation.test)
+    trust = {peer: sum(values) / len(values) for peer, values in history.trust.items()}
+    outcome = Outcome(outputs=outputs, targets=federation.test.targets, trust=trust or None,
+                      attackers=federation.coalition.members)  # fmt: skip
+    if federation.wanted is None:
+        return outcome
+    examples, wanted = federation.wanted
+    return Outcome(**{**vars(outcome), "wanted": wanted, "wanted_targets": examples.targets,
+                      "wanted_outputs": forward(federation, vector, examples)})  # fmt: skip
+
+
+def forward(federation: Federation, vector: Tensor, examples: Examples, block: int = 1000) -> Tensor:
+    """The model's outputs [n, ...] in evaluation mode."""
+    network = federation.network
+    network.load(vector)
+    network.model.eval()
+    with torch.inference_mode():
+        return torch.cat([network.model(examples.inputs[i : i + block]) for i in range(0, len(examples), block)])
+
+
+def _begin(federation: Federation, index: int) -> Round:
+    settings, aggregator = federation.settings, federation.defense.aggregator
+    peers = aggregator.select(range(settings.peers), settings.selected, index,
+                              federation.rng.at("selection", round=index))  # fmt: skip
+    round_ = Round(
+        index=index,
+        total=settings.rounds,
+        peers=peers,
+        global_vector=federation.global_vector,
+        layout=federation.network.layout,
+        rng=federation.rng.at("round", round=index),
+        task=federation.task.view,
+        tolerated=settings.tolerated_count,
+        weights=federation.weights,
+        consents=lambda peer, partner: aggregator.consents(peer, partner, index),
+        coalition=federation.coalition,
+    )
+    round_.defense = lambda rows: _rehearse(federation, round_, rows)
+    return round_
+
+
+def _train(federation: Federation, round_: Round) -> Tensor:
+    """Every selected peer's update [m, d], the attackers' after poisoning."""
+    updates = torch.empty(len(round_.peers), round_.layout.size, device=federation.device)
+    active = federation.coalition.active(round_.index)
+    attacking = [i for i, peer in enumerate(round_.peers) if active and peer in federation.coalition.members]
+    for row, peer in enumerate(round_.peers):
+        trainer, examples = federation.trainer, federation.honest_examples[peer]
+        for stage in federation.defense.stages:
+            trainer = stage.local_training(trainer, peer, round_)
+        if row in attacking:
+            examples = federation.poisoned_examples[peer]
+            trainer = federation.attack.local_training(trainer, peer, round_)
+        stream = federation.rng.at("training", round=round_.index, peer=peer)
+        updates[row] = trainer.train(examples, federation.global_vector, stream)
+    if attacking:
+        honest = [i for i in range(len(round_.peers)) if i not in attacking]
+        seen = updates[honest] if federation.attack.knowledge is Knowledge.OMNISCIENT else None
+        updates[attacking] = federation.attack.poison_updates(updates[attacking], seen, round_)
+    return updates
+
+
+def _exchange(
+    federation: Federation, round_: Round, updates: Tensor, clock: Clock, history: History
+) -> Aggregate | None:
+    """From updates to the server's step; None when nothing usable arrived."""
+    with clock.phase("sharing"):
+        upload = _share(federation, round_, updates)
+    with clock.phase("aggregation"):
+        kept, aggregate = _aggregate(federation, round_, upload)
+    history.uploads += len(upload.peers)
+    history.rejected += len(upload.rows) - len(kept.rows)
+    history.absent += len(upload.absent)
+    for phase, count in upload.sent.items():
+        history.sent[phase] += count
+    row_bytes = upload.row_bytes if upload.row_bytes is not None else 4 * round_.layout.size
+    history.sent["upload"] += row_bytes * len(upload.peers)
+    if aggregate is not None and aggregate.trust is not None:
+        for peer, value in aggregate.trust.items():
+            history.trust[peer].append(float(value) if math.isfinite(value) else 0.0)
+    return aggregate
+
+
+def _share(federation: Federation, round_: Round, updates: Tensor) -> Upload:
+    """What reaches the server: the stages in order, then the attackers' chance to cheat."""
+    upload = Upload(updates, round_.peers)
+    for stage in federation.defense.stages:
+        upload = stage.share(upload, round_)
+    members = [i for i, peer in enumerate(upload.peers) if peer in federation.coalition.members]
+    if members and upload.visibility is not Visibility.SUM and federation.coalition.active(round_.index):
+        own = updates[[round_.peers.index(upload.peers[i]) for i in members]]
+        rows = upload.rows.clone()
+        rows[members] = federation.attack.poison_upload(own, upload.rows[members], round_)
+        upload = Upload(**{**vars(upload), "rows": rows})
+    return upload
+
+
+def _aggregate(federation: Federation, round_: Round, upload: Upload) -> tuple[Upload, Aggregate | None]:
+    """The server's side. Rows that are not finite are dropped first, unless the rule takes them as they come."""
+    aggregator = federation.defense.aggregator
+    if aggregator.rejects_non_finite:
+        finite = torch.isfinite(upload.rows).all(dim=1)
+        if not bool(finite.all()):
+            lost = int((~finite).sum())
+            round_.tolerated = max(0, round_.tolerated - lost)
+            upload = upload.only(finite.nonzero().flatten().tolist())
+    if not upload.peers:
+        return upload, None
+    seen = upload
+    for step in federation.defense.pre_aggregators:
+        seen = step.transform(seen, round_)
+    return upload, aggregator.aggregate(seen, round_)
+
+
+def _rehearse(federation: Federation, round_: Round, rows: Tensor) -> Tensor:
+    """What the defense would make of other rows [m, d], without changing its state: for adaptive attacks."""
+    trial = copy.copy(federation)
+    trial.defense = copy.deepcopy(federation.defense)
+    trial_round = copy.copy(round_)
+    aggregator = trial.defense.aggregator
+    trial_round.consents = lambda peer, partner: aggregator.consents(peer, partner, round_.index)
+    trial_round.rng = round_.rng.at("rehearsal")
+    upload = Upload(rows, round_.peers)
+    for stage in trial.defense.stages:
+        upload = stage.share(upload, trial_round)
+    aggregate = _aggregate(trial, trial_round, upload)[1]
+    return torch.zeros_like(rows[0]) if aggregate is None else aggregate.vector

@@ -1,0 +1,114 @@
+"""Puts a federation together: peers with their data, the coalition, the network, the defense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fflbench import registry
+from fflbench.composition import Defense, build_defense
+from fflbench.contracts import Coalition, Examples, PoisoningAttack
+from fflbench.data.partition import partition
+from fflbench.federation.network import Network
+from fflbench.federation.task import Task, load_task
+from fflbench.federation.trainer import Trainer
+from fflbench.parameters import construct
+from fflbench.records import Specification
+from fflbench.rng import Rng
+from fflbench.settings import CoalitionSettings, FederationSettings
+
+
+@dataclass
+class Federation:
+    """Everything that a poisoning cell needs, in its state before the first round.
+
+    `honest_examples[k]` and `poisoned_examples[k]` (members only) are normalised and on the device. `wanted` is what the
+    attack is after on the test data: examples and the targets it wants.
+    """
+
+    task: Task
+    settings: FederationSettings
+    attack: PoisoningAttack
+    coalition: Coalition
+    defense: Defense
+    network: Network
+    trainer: Trainer
+    global_vector: Tensor
+    honest_examples: list[Examples]
+    poisoned_examples: dict[int, Examples]
+    test: Examples
+    wanted: tuple[Examples, Tensor] | None
+    rng: Rng
+    device: torch.device
+    weights: dict[int, int] = field(default_factory=dict)
+
+
+def build_federation(spec: Specification, device: torch.device) -> Federation:
+    """Draw the partition, the coalition and the initial model; each from its own stream, so that cells of one seed are
+    paired whatever their attack and defense."""
+    settings = FederationSettings.model_validate(spec.task.settings, strict=False)
+    task = load_task(spec.task)
+    rng = Rng(spec.seed)
+    attack = construct(registry.load("attacks", spec.attack.name), spec.attack.parameters)
+    defense = build_defense(spec.defense)
+    shares = partition(task.data.train.targets.numpy(), settings.peers, rng.at("partition").numpy(), settings.partition)
+    coalition = _coalition(spec.attack.coalition, attack, task, shares, rng)
+    indices = [torch.from_numpy(share) for share in shares]
+    members = {
+        k: task.prepared(attack.poison_examples(task.data.train[indices[k]], k, task.view,
+                                                rng.at("poison-examples", peer=k)), device)
+        for k in coalition.members
+    }  # fmt: skip
+    model = task.build_model(rng.at("initial-model"))
+    for stage in defense.stages:
+        model = stage.prepare_model(model, rng.at("prepare-model"))
+    network = Network(model, device)
+    wanted = attack.wanted(task.data.test, task.view, rng.at("wanted")) if coalition.members else None
+    return Federation(
+        task=task,
+        settings=settings,
+        attack=attack,
+        coalition=coalition,
+        defense=defense,
+        network=network,
+        trainer=_trainer(network, settings),
+        global_vector=network.flat.clone(),
+        honest_examples=[task.prepared(task.data.train[index], device) for index in indices],
+        poisoned_examples=members,
+        test=task.prepared(task.data.test, device),
+        wanted=(task.prepared(wanted[0], device), wanted[1].to(device)) if wanted else None,
+        rng=rng,
+        device=device,
+        weights={k: len(index) for k, index in enumerate(indices)},
+    )
+
+
+def _coalition(
+    values: dict[str, Any], attack: PoisoningAttack, task: Task, shares: list[np.ndarray[Any, Any]], rng: Rng
+) -> Coalition:
+    """Members are drawn among the peers that hold the class that the attack is after."""
+    settings = CoalitionSettings.model_validate(values)
+    source = attack.source_class(task.view)
+    targets = task.data.train.targets.numpy()
+    holders = [k for k, share in enumerate(shares) if source is None or (targets[share] == source).any()]
+    order = rng.at("coalition").numpy().permutation(len(shares)).tolist()
+    count = int(settings.attackers * len(holders) + 1e-9)
+    members = [k for k in order if k in set(holders)][:count]
+    return Coalition(tuple(sorted(members)), settings.start, settings.end, settings.strategy)
+
+
+def _trainer(network: Network, settings: FederationSettings) -> Trainer:
+    return Trainer(
+        network=network,
+        epochs=settings.local_epochs,
+        batch_size=settings.batch_size,
+        optimiser=settings.optimiser,
+        learning_rate=settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        drop_last=settings.drop_last,
+    )

@@ -1,0 +1,103 @@
+"""Local training of one peer, with places where attacks and stages may change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fflbench.contracts import Examples
+from fflbench.errors import UserError
+from fflbench.federation.loss import task_loss
+from fflbench.federation.network import Network
+from fflbench.rng import Rng
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+GradientHook = Callable[[nn.Module, Tensor, Tensor, Tensor], None]
+StepHook = Callable[[Tensor, Tensor], None]
+
+
+def plain_loss(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    loss: Tensor = task_loss(model(inputs), targets)
+    return loss
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """How a peer trains. Immutable: the `with_...` methods return changed copies, so attacks and stages compose.
+
+    `loss(model, inputs, targets)` is minimised; each of `gradient_hooks(model, inputs, targets, gradient)` may change the
+    flat gradient [trainable] in place before a step; each of `step_hooks(flat, start)` may change the flat parameters [d]
+    in place after it, knowing those at the start of the round.
+    """
+
+    network: Network
+    epochs: int
+    batch_size: int
+    optimiser: Literal["sgd", "adam"]
+    learning_rate: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    drop_last: bool = False
+    training_mode: bool = True
+    loss: Loss = plain_loss
+    gradient_hooks: tuple[GradientHook, ...] = ()
+    step_hooks: tuple[StepHook, ...] = ()
+
+    def with_loss(self, wrap: Callable[[Loss], Loss]) -> Trainer:
+        """Replace the loss; `wrap` receives the one that is in place."""
+        return replace(self, loss=wrap(self.loss))
+
+    def with_gradient(self, hook: GradientHook) -> Trainer:
+        return replace(self, gradient_hooks=(*self.gradient_hooks, hook))
+
+    def with_step(self, hook: StepHook) -> Trainer:
+        return replace(self, step_hooks=(*self.step_hooks, hook))
+
+    def train(self, examples: Examples, start: Tensor, rng: Rng) -> Tensor:
+        """Train from the parameters `start[d]` on a peer's (already normalised) examples; returns the update [d].
+
+        The same `rng` gives the same batches and dropout, whatever else runs. Raises `UserError` without examples.
+        """
+        if len(examples) == 0:
+            raise UserError("local training: found a peer without examples, needs at least one")
+        network = self.network
+        network.load(start)
+        network.model.train(self.training_mode)
+        optimiser = self._optimiser()
+        with rng.at("model").inside_torch(start.device):
+            for inputs, targets in self._batches(examples, rng):
+                network.gradient.zero_()
+                self.loss(network.model, inputs, targets).backward()  # type: ignore[no-untyped-call]
+                for gradient_hook in self.gradient_hooks:
+                    gradient_hook(network.model, inputs, targets, network.gradient)
+                optimiser.step()
+                for step_hook in self.step_hooks:
+                    step_hook(network.flat, start)
+        return network.flat - start
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        leaf, rate, decay = [self.network.leaf], self.learning_rate, self.weight_decay
+        fused = self.network.flat.device.type in ("cpu", "cuda")
+        if self.optimiser == "adam":
+            return torch.optim.Adam(leaf, lr=rate, weight_decay=decay, fused=fused)
+        return torch.optim.SGD(leaf, lr=rate, momentum=self.momentum, weight_decay=decay, fused=fused)
+
+    def _batches(self, examples: Examples, rng: Rng) -> Iterator[tuple[Tensor, Tensor]]:
+        """Mini-batches of every epoch in a fresh order. A last batch that is smaller is dropped if `drop_last`, and if it
+        holds a single example (batch norm cannot train on it), but never when it is the only one."""
+        count, size = len(examples), min(self.batch_size, len(examples))
+        rest = count % size
+        used = count - rest if rest and (self.drop_last or rest == 1) else count
+        generator = rng.at("batches").numpy()
+        for _ in range(self.epochs):
+            shuffled = examples
+            if size < count:
+                order = torch.from_numpy(generator.permutation(count)[:used]).to(examples.targets.device)
+                shuffled = examples[order]
+            for begin in range(0, used, size):
+                end = min(begin + size, used)
+                yield shuffled.inputs[begin:end], shuffled.targets[begin:end]

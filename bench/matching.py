@@ -1,0 +1,42 @@
+"""Which cells can run: does the defense see what it needs, does the attack fit the task and the defense?"""
+
+from __future__ import annotations
+
+from fflbench import registry
+from fflbench.composition import Defense, build_defense
+from fflbench.contracts import PoisoningAttack, TaskView, Visibility
+from fflbench.parameters import construct
+from fflbench.records import Specification
+from fflbench.settings import FederationSettings, ObservationSettings
+
+_SEES = {Visibility.SUM: "a sum", Visibility.MIXED: "one upload a peer", Visibility.INDIVIDUAL: "each peer's own update"}
+
+
+def incompatibility(spec: Specification, task: TaskView) -> str | None:
+    """Why this cell cannot run, in one line, or None. Needs the task's data but trains nothing."""
+    attack = construct(registry.load("attacks", spec.attack.name), spec.attack.parameters)
+    defense = build_defense(spec.defense)
+    reason: str | None = attack.unfit(task)
+    if reason:
+        return reason
+    if spec.track == "reconstruction":
+        settings = ObservationSettings.model_validate(spec.task.settings, strict=False)
+        return _unfit_stage(defense, settings.peers)
+    return _unfit_poisoning(spec, defense, attack)
+
+
+def _unfit_poisoning(spec: Specification, defense: Defense, attack: PoisoningAttack) -> str | None:
+    settings = FederationSettings.model_validate(spec.task.settings, strict=False)
+    blind = defense.blind_part()
+    if blind:
+        return f"{blind[0]} needs {_SEES[blind[1]]}, the stages reveal only {_SEES[defense.reveals]}"
+    cheats = spec.attack.coalition["strategy"] == "S2" or type(attack).poison_upload is not PoisoningAttack.poison_upload
+    if cheats and defense.reveals is Visibility.SUM:
+        return "the attack changes single uploads, the stages reveal only a sum"
+    return _unfit_stage(defense, settings.selected) or defense.aggregator.unfit(
+        settings.selected, settings.tolerated_count
+    )
+
+
+def _unfit_stage(defense: Defense, peers: int) -> str | None:
+    return next((reason for stage in defense.stages if (reason := stage.unfit(peers))), None)

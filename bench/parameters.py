@@ -1,0 +1,122 @@
+"""Checks values from a suite against the typed constructor of a plug-in, before anything runs."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeVar
+
+import pydantic
+from pydantic_core import ErrorDetails
+
+from fflbench.errors import UserError
+
+T = TypeVar("T")
+
+SUPPLIED = frozenset({"task", "classes", "input_shape", "vocabulary"})
+"""Constructor arguments of models that the task fills in."""
+
+_CONFIG = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+
+
+def schema(target: Callable[..., Any]) -> type[pydantic.BaseModel]:
+    """A pydantic model of the constructor's arguments, without those that the task supplies."""
+    constructor = target.__init__ if isinstance(target, type) else target
+    hints = typing.get_type_hints(constructor, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(target).parameters.items():
+        if name in SUPPLIED or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[name] = (hints.get(name, Any), default)
+    return pydantic.create_model(getattr(target, "__name__", "parameters"), __config__=_CONFIG, **fields)
+
+
+def supplied(target: Callable[..., Any]) -> set[str]:
+    """Which arguments the task has to fill in."""
+    return SUPPLIED & set(inspect.signature(target).parameters)
+
+
+def validate(target: Callable[..., Any], given: dict[str, Any], where: str) -> dict[str, Any]:
+    """All parameters of a plug-in, defaults included, as plain JSON values. Raises `UserError` with one line."""
+    model = schema(target)
+    try:
+        checked = model.model_validate_json(to_json(given, where))
+    except pydantic.ValidationError as error:
+        raise UserError(explain(error, where, model.model_fields)) from None
+    plain: dict[str, Any] = checked.model_dump(mode="json")
+    return plain
+
+
+def construct(target: Callable[..., T], values: dict[str, Any], **supply: Any) -> T:
+    """Build the plug-in from plain JSON values that `validate` returned."""
+    checked = schema(target).model_validate_json(json.dumps(values))
+    arguments = {name: getattr(checked, name) for name in values}
+    return target(**arguments, **supply)
+
+
+def to_json(given: object, where: str) -> str:
+    try:
+        return json.dumps(given)
+    except TypeError:
+        raise UserError(f"{where}: found a value that is neither text, number, truth value nor list: {given!r}") from None
+
+
+def explain(error: pydantic.ValidationError, where: str, known: Collection[str] = ()) -> str:
+    """The first thing that is wrong, as `where.field: found X, needs Y`."""
+    detail = error.errors()[0]
+    place = ".".join([where, *(str(part) for part in detail["loc"])]) if where else _dotted(detail)
+    if detail["type"] == "extra_forbidden":
+        listed = f"; known here: {', '.join(sorted(known))}" if known else ""
+        return f"{place}: is not a parameter here{listed}"
+    if detail["type"] == "missing":
+        return f"{place}: is missing"
+    if detail["type"] == "value_error":
+        return f"{place}: {str(detail['ctx']['error'])}"
+    wanted = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{place}: found {_short(detail['input'])}, needs {wanted}"
+
+
+def describe(target: Callable[..., Any]) -> list[tuple[str, str, str]]:
+    """Name, type and default of each parameter, for people."""
+    rows = []
+    for name, field in schema(target).model_fields.items():
+        kind = _with_bounds(_type_name(field.annotation), field.metadata)
+        default = "none" if field.default is None else str(field.default)
+        rows.append((name, kind, "required" if field.is_required() else default))
+    return rows
+
+
+def _dotted(detail: ErrorDetails) -> str:
+    return ".".join(str(part) for part in detail["loc"])
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _type_name(annotation: Any) -> str:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        metadata = [m for item in inner[1:] for m in getattr(item, "metadata", [item])]
+        return _with_bounds(_type_name(inner[0]), metadata)
+    if origin is typing.Literal:
+        return " or ".join(repr(value) for value in inner)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type_name(value) for value in inner)
+    if origin in (tuple, list):
+        return f"list of {_type_name(inner[0])}"
+    if annotation is type(None):
+        return "none"
+    return str(getattr(annotation, "__name__", annotation))
+
+
+def _with_bounds(kind: str, metadata: Iterable[object]) -> str:
+    """A type with its bounds as people write them: `float > 0, < 1`."""
+    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+    bounds = [f"{sign} {getattr(m, key)}" for m in metadata for key, sign in signs.items() if hasattr(m, key)]
+    return f"{kind} {', '.join(bounds)}" if bounds else kind

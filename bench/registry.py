@@ -1,0 +1,216 @@
+"""Finds plug-ins by kind and name: built-ins and installed packages through entry points, single files by `--plugin`.
+
+Nothing is imported before it is asked for, and a plug-in that fails to import is listed as broken while the others work.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fflbench.errors import UserError
+
+KINDS = ("attacks", "defenses", "models", "datasets", "metrics")
+OWN = "fflbench"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One registered name. `target` is `module:attribute`, or the object itself for a plug-in file."""
+
+    kind: str
+    name: str
+    target: Any
+    origin: str
+
+    @property
+    def built_in(self) -> bool:
+        return self.origin == OWN
+
+    def load(self) -> Any:
+        """The class, function or `Pipeline`. Raises `UserError` with the reason when it is broken."""
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise UserError(f"{self.kind} plug-in {self.name!r} from {self.origin} is broken: "
+                            f"{type(error).__name__}: {error}") from error  # fmt: skip
+        _check_kind(self.kind, self.name, found)
+        return found
+
+    def summary(self) -> str:
+        """The first sentence of its documentation; built-ins are read without importing them."""
+        if isinstance(self.target, str) and self.built_in:
+            return first_sentence(_documentation_in_source(self.target))
+        target = self.load()
+        return first_sentence(getattr(target, "summary", None) or target.__doc__ or "")
+
+    def source(self) -> Path | None:
+        """The file that defines it."""
+        if isinstance(self.target, str):
+            spec = importlib.util.find_spec(self.target.partition(":")[0])
+            return Path(spec.origin) if spec and spec.origin else None
+        module = sys.modules.get(getattr(self.target, "__module__", ""))
+        return Path(module.__file__) if module and module.__file__ else None
+
+
+_from_files: dict[tuple[str, str], Plugin] = {}
+
+
+@cache
+def _installed() -> dict[tuple[str, str], Plugin]:
+    found: dict[tuple[str, str], Plugin] = {}
+    for kind in KINDS:
+        points = entry_points(group=f"fflbench.{kind}")
+        for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "") != OWN):
+            origin = point.dist.name if point.dist else "an unknown package"
+            key = (kind, point.name)
+            if key in found and found[key].origin != origin:
+                key = (kind, f"{point.name}@{origin}")
+            found[key] = Plugin(kind, key[1], point.value, origin)
+    return found
+
+
+def plugins(kind: str) -> dict[str, Plugin]:
+    """All plug-ins of a kind by name, sorted. A package that reuses a taken name is listed as `name@package`."""
+    both = {**_installed(), **_from_files}
+    return {name: plugin for (k, name), plugin in sorted(both.items(), key=lambda item: item[0]) if k == kind}
+
+
+def find(kind: str, name: str, where: str | None = None) -> Plugin:
+    """The plug-in of that name. Raises `UserError` that suggests the nearest names."""
+    known = plugins(kind)
+    if name not in known:
+        raise unknown(name, known, where or kind, f"`fflbench list {kind}` shows all")
+    return known[name]
+
+
+def unknown(name: str, known: Iterable[str], where: str, otherwise: str) -> UserError:
+    """The error for a name that is not among the known ones: suggests the nearest."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else otherwise
+    return UserError(f"{where}: found {name!r}, which is not registered; {hint}")
+
+
+def load(kind: str, name: str, where: str | None = None) -> Any:
+    """Shorthand for `find(kind, name).load()`."""
+    return find(kind, name, where).load()
+
+
+def register(name: str) -> Callable[[T], T]:
+    """Register a plug-in class, model function or `Pipeline` under a name; its kind follows from its base class."""
+
+    def decorate(target: T) -> T:
+        kind = _kind_of(target)
+        if (kind, name) in _installed() or (kind, name) in _from_files:
+            taken = plugins(kind)[name]
+            raise UserError(f"{kind} plug-in {name!r}: the name is taken by {taken.origin}, choose another")
+        origin = getattr(sys.modules.get(getattr(target, "__module__", "")), "__file__", None) or "this session"
+        _from_files[kind, name] = Plugin(kind, name, target, str(origin))
+        return target
+
+    return decorate
+
+
+def load_file(path: Path) -> list[Plugin]:
+    """Import one file of plug-ins and return what it registered."""
+    path = path.resolve()
+    if not path.is_file():
+        raise UserError(f"--plugin: found {str(path)!r}, needs a Python file")
+    module_name = f"fflbench_plugin_{path.stem}"
+    known = [p for p in _from_files.values() if p.origin == str(path)]
+    if known:
+        return known
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--plugin: found {str(path)!r}, needs a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"--plugin {path.name}: failed to import: {type(error).__name__}: {error}") from error
+    found = [p for p in _from_files.values() if p.origin == str(path)]
+    if not found:
+        raise UserError(f"--plugin {path.name}: registers nothing, needs at least one @register(\"name\")")
+    return found
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a documentation text, on one line."""
+    paragraph = " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
+    return re.split(r"(?<=\.)\s(?=[A-Z])", paragraph)[0].rstrip(".")
+
+
+def _bases() -> dict[str, tuple[type, ...]]:
+    from torch import nn
+
+    from fflbench import contracts as c
+
+    return {
+        "attacks": (c.PoisoningAttack, c.ReconstructionAttack),
+        "defenses": (c.Stage, c.PreAggregator, c.Aggregator),
+        "datasets": (c.Dataset,),
+        "metrics": (c.Metric,),
+        "models": (nn.Module,),
+    }
+
+
+def _kind_of(target: object) -> str:
+    from fflbench.contracts import Pipeline
+
+    if isinstance(target, Pipeline):
+        return "defenses"
+    if isinstance(target, type):
+        for kind, bases in _bases().items():
+            if issubclass(target, bases):
+                return kind
+    elif callable(target):
+        return "models"
+    raise UserError(f"@register: found {target!r}, needs a subclass of an attack, stage, pre-aggregator, aggregator, "
+                    "data set, metric or nn.Module")  # fmt: skip
+
+
+def _check_kind(kind: str, name: str, found: object) -> None:
+    actual = _kind_of(found)
+    if actual != kind:
+        raise UserError(f"{kind} plug-in {name!r}: found one of the kind {actual}")
+
+
+@cache
+def _module_documentation(module: str) -> dict[str, str]:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return {}
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    found = {}
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            found[node.name] = ast.get_docstring(node) or ""
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.value.args) > 1:
+            summary = node.value.args[1]
+            if isinstance(summary, ast.Constant) and isinstance(node.targets[0], ast.Name):
+                found[node.targets[0].id] = str(summary.value)
+    return found
+
+
+def _documentation_in_source(target: str) -> str:
+    module, _, attribute = target.partition(":")
+    return _module_documentation(module).get(attribute, "")

@@ -1,0 +1,145 @@
+"""One cell from specification to record, in this process."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fflbench.clock import Clock
+from fflbench.errors import UserError
+from fflbench.federation.observation import observe
+from fflbench.federation.rounds import History, evaluate, run_rounds
+from fflbench.federation.setup import Federation, build_federation
+from fflbench.federation.task import load_task
+from fflbench.matching import incompatibility
+from fflbench.metrics.classification import class_accuracies
+from fflbench.metrics.scoring import metrics, score
+from fflbench.records import Artefact, Record, RecordStore, Specification, digest_of, write_atomically
+from fflbench.runner.provenance import provenance
+from fflbench.runner.sources import engine_digest, plugin_digests
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A specification with what else decides its result, and where it is kept."""
+
+    specification: Specification
+    suite: str
+    data: str
+    device: str = "cpu"
+
+    @property
+    def digest(self) -> str:
+        """The record's name: the specification, the code that runs it, the data, and the device type. The version counts
+        through the code."""
+        return digest_of({
+            "specification": self.specification.model_dump(mode="json"),
+            "plugins": plugin_digests(self.specification),
+            "engine": engine_digest(),
+            "data": self.data,
+            "device": self.device.partition(":")[0],
+        })  # fmt: skip
+
+    def record(self, status: str, started: str = "", **content: Any) -> Record:
+        """A record of this cell with that content."""
+        now = timestamp()
+        origin = provenance(self.specification, self.suite, self.data, self.device, started or now, now)
+        return Record(digest=self.digest, specification=self.specification, status=status, provenance=origin, **content)
+
+
+def make_cell(spec: Specification, suite: str, device: str = "cpu") -> Cell:
+    """Raises `DataError` when the task's data are not there."""
+    return Cell(spec, suite, load_task(spec.task).data.digest, device)
+
+
+def run_cell(cell: Cell, store: RecordStore, progress: Progress = lambda done, total: None) -> Record:
+    """Run one cell and write its record. Whatever goes wrong inside is recorded as `failed`, its traceback in the log."""
+    started = timestamp()
+    torch.set_num_threads(1)
+    try:
+        task = load_task(cell.specification.task)
+        reason = incompatibility(cell.specification, task.view)
+        if reason:
+            record = cell.record("incompatible", started, error=reason)
+        elif cell.specification.track == "poisoning":
+            record = _poisoning(cell, started, progress)
+        else:
+            record = _reconstruction(cell, store, started, progress)
+    except Exception as error:
+        log = store.folder / "logs" / f"{cell.digest}.txt"
+        write_atomically(log, traceback.format_exc().encode())
+        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        record = cell.record("failed", started, error=" ".join(text.split())[:500])
+    store.write(record)
+    return record
+
+
+def timestamp() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _poisoning(cell: Cell, started: str, progress: Progress) -> Record:
+    clock = Clock(cell.device)
+    with clock.phase("set-up"):
+        federation = build_federation(cell.specification, torch.device(cell.device))
+    history, reported = run_rounds(federation, clock, progress)
+    common: dict[str, Any] = {
+        "curves": dict(history.curves),
+        "notes": _notes(federation, history),
+        "sent": dict(history.sent),
+    }
+    if history.diverged_in is not None:
+        error = f"the global model is not finite after round {history.diverged_in}"
+        empty = dict.fromkeys(metrics("poisoning"))
+        return cell.record("diverged", started, error=error, metrics=empty, seconds=dict(clock.seconds), **common)
+    with clock.phase("evaluation"):
+        outcome = evaluate(federation, reported, history)
+        values = score("poisoning", outcome)
+    names = federation.task.view.classes
+    classes = {names[index]: value for index, value in class_accuracies(outcome).items()}
+    return cell.record("ok", started, metrics=values, classes=classes, seconds=dict(clock.seconds), **common)
+
+
+def _notes(federation: Federation, history: History) -> dict[str, Any]:
+    return {
+        "uploads": history.uploads,
+        "rejected uploads": history.rejected,
+        "absent peers": history.absent,
+        "rounds": history.rounds,
+        "attackers": list(federation.coalition.members),
+        "coalition": {k: v for k, v in asdict(federation.coalition).items() if k != "members"},
+        "parameters": federation.network.layout.size,
+    }
+
+
+def _reconstruction(cell: Cell, store: RecordStore, started: str, progress: Progress) -> Record:
+    clock = Clock(cell.device)
+    seen = observe(cell.specification, torch.device(cell.device), clock, progress)
+    artefacts = []
+    for picture in seen.pictures:
+        name = f"{picture.role}-{picture.index}.png"
+        file, digest = store.write_artefact(cell.digest, name, picture.png)
+        artefacts.append(Artefact(file=file, digest=digest, role=picture.role, index=picture.index, scores=picture.scores))
+    return cell.record(
+        "ok", started, metrics=seen.metrics, references=seen.references, artefacts=tuple(artefacts), sent=seen.sent,
+        notes={**seen.notes, "uploads": seen.uploads}, seconds=dict(clock.seconds),
+    )  # fmt: skip
+
+
+def results_folder(path: Path) -> RecordStore:
+    """The store in a folder. Raises `UserError` when it cannot be written to."""
+    try:
+        (path / "records").mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "records" / ".writable", b"")
+    except OSError as error:
+        raise UserError(f"results folder {path}: cannot be written to ({error.strerror})") from None
+    (path / "records" / ".writable").unlink(missing_ok=True)
+    return RecordStore(path)

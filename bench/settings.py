@@ -1,0 +1,84 @@
+"""The settings of a task, by track: what a suite may write under `[[poisoning.tasks]]` and `[[reconstruction.tasks]]`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from fflbench.data.partition import Partition
+
+_CONFIG = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+
+Share = Annotated[float, Field(ge=0, lt=0.5)]
+
+
+class FederationSettings(pydantic.BaseModel):
+    """A federation that trains: who takes part and how peers train.
+
+    `participation` is the share of peers selected in a round (at least two). `tolerated` is the share of attackers that
+    defenses are told to survive, whatever the attack really uses. The reported model is the mean of the last
+    `reported_models` global models. `drop_last` leaves out the last, smaller batch of an epoch, unless it is the only one.
+    """
+
+    model_config = _CONFIG
+    peers: Annotated[int, Field(ge=2)]
+    participation: Annotated[float, Field(gt=0, le=1)] = 1.0
+    rounds: Annotated[int, Field(ge=1)]
+    local_epochs: Annotated[int, Field(ge=1)] = 1
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    drop_last: bool = True
+    partition: Partition = Partition()
+    tolerated: Share = 0.2
+    reported_models: Annotated[int, Field(ge=1)] = 10
+    evaluate_every: Annotated[int, Field(ge=1)] = 1
+
+    @property
+    def selected(self) -> int:
+        """Peers in a round."""
+        return min(self.peers, max(2, int(self.participation * self.peers + 1e-9)))
+
+    @property
+    def tolerated_count(self) -> int:
+        """Attackers among the selected peers that defenses are told to survive."""
+        return int(self.tolerated * self.selected + 1e-9)
+
+
+class ObservationSettings(pydantic.BaseModel):
+    """One observed round from an untrained model: `peers` take part, each with its own `batch` test examples; the first
+    `victims` of them are attacked. A peer takes `steps` plain gradient steps on its whole batch, in evaluation mode;
+    one step means that the server sees a gradient. `images` (indices into the test data, peers x batch of them) pins the
+    examples; otherwise the seed draws them."""
+
+    model_config = _CONFIG
+    peers: Annotated[int, Field(ge=1)] = 2
+    victims: Annotated[int, Field(ge=1)] = 1
+    batch: Annotated[int, Field(ge=1)] = 1
+    steps: Annotated[int, Field(ge=1)] = 1
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    labels_known: bool = True
+    images: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> ObservationSettings:
+        if self.victims > self.peers:
+            raise ValueError(f"victims: found {self.victims}, needs at most the {self.peers} peers")
+        if self.images and len(self.images) != self.peers * self.batch:
+            raise ValueError(f"images: found {len(self.images)}, needs peers x batch = {self.peers * self.batch}")
+        return self
+
+
+class CoalitionSettings(pydantic.BaseModel):
+    """Who attacks: a share of the peers (of those that hold the source class), from round `start` to before `end`, and
+    whether they upload what the defense made of their update (S1) or their own update after all (S2)."""
+
+    model_config = _CONFIG
+    attackers: Share = 0.2
+    start: Annotated[int, Field(ge=0)] = 0
+    end: Annotated[int, Field(ge=1)] | None = None
+    strategy: Literal["S1", "S2"] = "S1"

@@ -1,0 +1,208 @@
+"""A suite: which tasks, attacks, defenses and seeds; read from TOML, checked whole before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from fflbench import registry
+from fflbench.composition import resolve_defense
+from fflbench.contracts import PoisoningAttack, ReconstructionAttack
+from fflbench.errors import UserError
+from fflbench.parameters import explain, to_json, validate
+from fflbench.records import AttackSpec, DefenseSpec, Specification, TaskSpec, Track
+from fflbench.settings import CoalitionSettings, FederationSettings, ObservationSettings
+
+Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f/]{1,60}$")]
+Table = dict[str, Any]
+_CLOSED = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _TrackFile(pydantic.BaseModel):
+    model_config = _CLOSED
+    tasks: list[Table]
+    attacks: list[Table | str]
+    defenses: list[str] | None = None
+
+
+class _SuiteFile(pydantic.BaseModel):
+    model_config = _CLOSED
+    name: Label
+    description: str = ""
+    reference: str = "fedavg"
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    defenses: Annotated[list[Table | str], Field(min_length=1)]
+    poisoning: _TrackFile | None = None
+    reconstruction: _TrackFile | None = None
+
+
+@dataclass(frozen=True)
+class TrackPlan:
+    """One track of a suite: its tasks, attacks and the defenses they meet."""
+
+    track: Track
+    tasks: tuple[TaskSpec, ...]
+    attacks: tuple[AttackSpec, ...]
+    defenses: tuple[DefenseSpec, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A checked suite. `source` is how the user named it, so that commands can be repeated."""
+
+    name: str
+    description: str
+    source: str
+    reference: str
+    seeds: tuple[int, ...]
+    tracks: tuple[TrackPlan, ...]
+
+    def cells(self, only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> list[Specification]:
+        """All cells, seed by seed; `only` keeps those whose `task/attack/defense` matches one of the patterns (shell
+        wildcards; left-out parts match everything). Raises `UserError` when a pattern matches nothing."""
+        every = [
+            Specification(track=plan.track, task=task, attack=attack, defense=defense, seed=seed)
+            for seed in seeds or self.seeds
+            for plan in self.tracks
+            for task in plan.tasks
+            for attack in plan.attacks
+            for defense in plan.defenses
+        ]
+        for pattern in only:
+            if not any(_matches(cell, pattern) for cell in every):
+                names = sorted({f"{c.task.label}/{c.attack.label}/{c.defense.label}" for c in every})
+                near = difflib.get_close_matches(pattern, names, n=2, cutoff=0.3) or names[:2]
+                raise UserError(f"--only: found {pattern!r}, which matches no cell; for example {', '.join(near)}")
+        return [cell for cell in every if not only or any(_matches(cell, pattern) for pattern in only)]
+
+
+def built_in_suites() -> dict[str, Path]:
+    """The suites that come with the package, by name."""
+    folder = Path(str(resources.files("fflbench"))) / "suites"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_suite(source: str) -> Suite:
+    """Read a built-in suite by name or a TOML file by path. Raises `UserError` with the field that is wrong."""
+    built_in = built_in_suites()
+    path = built_in.get(source, Path(source))
+    if not path.is_file():
+        near = difflib.get_close_matches(source, built_in, n=2, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"built in: {', '.join(built_in)}"
+        raise UserError(f"suite: found {source!r}, which is neither a file nor a built-in suite; {hint}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not valid TOML: {error}") from None
+    try:
+        file = _SuiteFile.model_validate(table)
+    except pydantic.ValidationError as error:
+        raise UserError(explain(error, str(path), _SuiteFile.model_fields)) from None
+    return _resolve(file, str(path), source)
+
+
+def _resolve(file: _SuiteFile, where: str, source: str) -> Suite:
+    defenses = [resolve_defense(entry, f"{where}: defenses.{i}") for i, entry in enumerate(file.defenses)]
+    _unique([d.label for d in defenses], f"{where}: defenses")
+    by_label = {defense.label: defense for defense in defenses}
+    tracks: list[TrackPlan] = []
+    if file.poisoning:
+        tracks.append(_track("poisoning", file.poisoning, by_label, where))
+    if file.reconstruction:
+        tracks.append(_track("reconstruction", file.reconstruction, by_label, where))
+    if not tracks:
+        raise UserError(f"{where}: has neither [poisoning] nor [reconstruction], needs at least one")
+    _unique([t.label for plan in tracks for t in plan.tasks], f"{where}: tasks")
+    if file.reference not in by_label:
+        raise UserError(f"{where}: reference: found {file.reference!r}, needs one of {', '.join(by_label)}")
+    return Suite(file.name, file.description, source, file.reference, tuple(file.seeds), tuple(tracks))
+
+
+def _track(track: Track, file: _TrackFile, defenses: dict[str, DefenseSpec], where: str) -> TrackPlan:
+    place = f"{where}: {track}"
+    chosen = list(defenses) if file.defenses is None else file.defenses
+    for label in chosen:
+        if label not in defenses:
+            raise UserError(f"{place}.defenses: found {label!r}, needs one of {', '.join(defenses)}")
+    if not file.tasks or not file.attacks:
+        raise UserError(f"{place}: needs at least one task and one attack")
+    tasks = [_task(track, entry, f"{place}.tasks.{i}") for i, entry in enumerate(file.tasks)]
+    attacks = [_attack(track, entry, f"{place}.attacks.{i}") for i, entry in enumerate(file.attacks)]
+    _unique([a.label for a in attacks], f"{place}.attacks")
+    return TrackPlan(track, tuple(tasks), tuple(attacks), tuple(defenses[label] for label in chosen))
+
+
+def _task(track: Track, entry: Table, where: str) -> TaskSpec:
+    entry = dict(entry)
+    parts = {field: _named(entry.pop(field, None), f"{where}.{field}") for field in ("dataset", "model")}
+    dataset, model = parts["dataset"], parts["model"]
+    label = _label(entry.pop("label", f"{dataset['name']}-{model['name']}"), f"{where}.label")
+    settings = FederationSettings if track == "poisoning" else ObservationSettings
+    for kind, field in (("datasets", "dataset"), ("models", "model")):
+        target = registry.load(kind, parts[field]["name"], f"{where}.{field}")
+        parts[field]["parameters"] = validate(target, parts[field]["parameters"], f"{where}.{field}")
+    try:
+        checked = settings.model_validate_json(to_json(entry, where))
+    except pydantic.ValidationError as error:
+        raise UserError(explain(error, where, settings.model_fields)) from None
+    return TaskSpec(label=label, dataset=dataset, model=model, settings=checked.model_dump(mode="json"))
+
+
+def _attack(track: Track, entry: Table | str, where: str) -> AttackSpec:
+    entry = dict(entry) if isinstance(entry, dict) else {"name": entry}
+    label = entry.pop("label", entry.get("name"))
+    coalition = {k: entry.pop(k) for k in list(entry) if k in CoalitionSettings.model_fields}
+    spec = _named(entry, where)
+    target = registry.load("attacks", spec["name"], where)
+    base = PoisoningAttack if track == "poisoning" else ReconstructionAttack
+    if not issubclass(target, base):
+        other: Literal["poisoning", "reconstruction"] = "poisoning" if track == "reconstruction" else "reconstruction"
+        raise UserError(f"{where}: found {spec['name']!r}, which is a {other} attack; it belongs under [{other}]")
+    values = validate(target, spec["parameters"], where)
+    if track == "reconstruction":
+        if coalition:
+            raise UserError(f"{where}.{next(iter(coalition))}: is not a parameter of a reconstruction attack")
+        return AttackSpec(label=_label(label, where), name=spec["name"], parameters=values, threat=target.server.value)
+    coalition.setdefault("attackers", target.attackers)
+    try:
+        settings = CoalitionSettings.model_validate_json(to_json(coalition, where))
+    except pydantic.ValidationError as error:
+        raise UserError(explain(error, where, CoalitionSettings.model_fields)) from None
+    return AttackSpec(label=_label(label, where), name=spec["name"], parameters=values,
+                      coalition=settings.model_dump(mode="json"), threat=target.knowledge.value)  # fmt: skip
+
+
+def _named(entry: object, where: str) -> dict[str, Any]:
+    """`"name"` or `{name = "name", ...}` as name and parameters."""
+    if isinstance(entry, str):
+        return {"name": entry, "parameters": {}}
+    if isinstance(entry, dict) and isinstance(entry.get("name"), str):
+        return {"name": entry["name"], "parameters": {k: v for k, v in entry.items() if k != "name"}}
+    raise UserError(f"{where}: found {entry!r}, needs a name, or a table with a name and parameters")
+
+
+def _label(label: object, where: str) -> str:
+    try:
+        return pydantic.TypeAdapter(Label).validate_python(label)
+    except pydantic.ValidationError:
+        raise UserError(f"{where}: found the label {label!r}, needs 1 to 60 printable characters without /") from None
+
+
+def _unique(labels: list[str], where: str) -> None:
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"{where}: {label!r} is there {labels.count(label)} times; give each its own `label`")
+
+
+def _matches(cell: Specification, pattern: str) -> bool:
+    wanted = [*pattern.split("/"), "*", "*"][:3]
+    names = (cell.task.label, cell.attack.label, cell.defense.label)
+    return all(fnmatch.fnmatchcase(name, part or "*") for name, part in zip(names, wanted, strict=True))

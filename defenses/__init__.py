@@ -1,0 +1,1 @@
+"""Defenses, one idea a file."""

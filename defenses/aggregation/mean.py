@@ -1,0 +1,30 @@
+"""The average: federated averaging, no defense at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from fflbench.contracts import Aggregate, Aggregator, Pipeline, Round, Upload, Visibility
+
+FEDAVG = Pipeline(("mean",), "Federated averaging: the mean of the updates, no defense.", "https://arxiv.org/abs/1602.05629")
+
+
+@dataclass
+class Mean(Aggregator):
+    """The mean of the uploads, or with `weighted` by the number of each uploader's examples (of single uploads only)."""
+
+    paper: ClassVar[str] = "https://arxiv.org/abs/1602.05629"
+    needs: ClassVar[Visibility] = Visibility.SUM
+    rejects_non_finite: ClassVar[bool] = False
+
+    weighted: bool = False
+
+    def aggregate(self, upload: Upload, round: Round) -> Aggregate:
+        if not self.weighted or upload.visibility is Visibility.SUM:
+            return Aggregate(upload.rows.mean(0))
+        sizes = [float(round.weights[peer]) for peer in upload.peers]
+        weights = torch.tensor(sizes, device=upload.rows.device)
+        return Aggregate(weights / weights.sum() @ upload.rows)

@@ -1,0 +1,25 @@
+"""Coordinate-wise median (Yin et al. 2018)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from fflbench.contracts import Aggregate, Aggregator, Round, Upload
+
+
+class Median(Aggregator):
+    """Per coordinate the median of the uploads; of an even number the mean of the two middle values."""
+
+    paper: ClassVar[str] = "https://arxiv.org/abs/1803.01498"
+
+    def aggregate(self, upload: Upload, round: Round) -> Aggregate:
+        return Aggregate(coordinate_median(upload.rows))
+
+
+def coordinate_median(rows: Tensor) -> Tensor:
+    """The median [d] of rows [n, d]."""
+    ordered, n = rows.sort(dim=0).values, len(rows)
+    low, high = ordered[(n - 1) // 2], ordered[n // 2]
+    return low if n % 2 else low / 2 + high / 2

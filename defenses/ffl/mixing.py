@@ -1,0 +1,60 @@
+"""Fragment mixing: two peers swap random coordinates of their updates, so that no upload is any one peer's update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from fflbench.contracts import Round, Rng, Stage, Upload, Visibility
+from fflbench.defenses.ffl.pairing import complete_pairs, draw_pairs
+
+
+@dataclass
+class FragmentMixing(Stage):
+    """Each pair of agreeing peers swaps every coordinate with probability `exchange`; peers that stay unpaired sit the
+    round out. With `max_draws` pairs are drawn at most that often (the paper's code: 20); without, until no two unpaired
+    peers agree."""
+
+    paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
+    reveals: ClassVar[Visibility] = Visibility.MIXED
+
+    exchange: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    max_draws: Annotated[int, Field(ge=1)] | None = None
+
+    def unfit(self, peers: int) -> str | None:
+        return None if peers >= 2 else f"fragments are swapped between two peers, {peers} takes part"
+
+    def share(self, upload: Upload, round: Round) -> Upload:
+        generator = round.rng.at("pairing").numpy()
+        if self.max_draws is None:
+            pairs = complete_pairs(upload.peers, round.consents, generator)
+        else:
+            pairs = draw_pairs(upload.peers, round.consents, generator, self.max_draws)
+        row = {peer: i for i, peer in enumerate(upload.peers)}
+        mixed, swapped = upload.rows.clone(), 0
+        for k, j in pairs:
+            mask = exchange_mask(mixed.shape[1], self.exchange, round.rng.at("mask", first=k, second=j)).to(mixed.device)
+            swap(mixed[row[k]], mixed[row[j]], mask)
+            swapped += 2 * int(mask.sum())
+        present = {peer for pair in pairs for peer in pair}
+        keep = [i for i, peer in enumerate(upload.peers) if peer in present]
+        absent = tuple(peer for peer in upload.peers if peer not in present)
+        sent = replace(upload, rows=mixed, pairs=tuple(pairs), absent=(*upload.absent, *absent),
+                       visibility=min(upload.visibility, self.reveals))  # fmt: skip
+        return sent.only(keep).with_sent("exchange", 4 * swapped)
+
+
+def exchange_mask(size: int, exchange: float, rng: Rng) -> Tensor:
+    """Which coordinates [size] change owners: each with probability `exchange`."""
+    return torch.from_numpy(rng.numpy().random(size, dtype="float32") < exchange)
+
+
+def swap(first: Tensor, second: Tensor, mask: Tensor) -> None:
+    """Exchange the masked entries of two vectors in place. Values only move, so their sum is conserved bit for bit."""
+    kept = first.clone()
+    first[mask] = second[mask]
+    second[mask] = kept[mask]

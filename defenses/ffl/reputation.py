@@ -1,0 +1,94 @@
+"""FFL's server: scores mixed updates, keeps reputations, and weighs uploads by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from fflbench.contracts import Aggregate, Aggregator, Layout, Rng, Round, Upload
+from fflbench.defenses.aggregation.median import coordinate_median
+
+Vector = NDArray[np.float64]
+
+
+@dataclass
+class Reputation(Aggregator):
+    """Peers earn reputation when their upload's norm and output layer are near the median of the round's uploads.
+
+    In the first `warmup` rounds everybody may be selected, every pair exchanges, and the server takes the coordinate-wise
+    median. Later only peers with at least the lower-quartile reputation are selected, a peer exchanges only with partners
+    it has no bad experience with, and uploads count by tanh(reputation - lower quartile).
+    """
+
+    paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
+
+    warmup: Annotated[int, Field(ge=0)] = 20
+    norm_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+    overall: dict[int, float] = field(default_factory=dict, init=False, repr=False)
+    """Global reputation by peer."""
+    private: dict[int, Vector] = field(default_factory=dict, init=False, repr=False)
+    """Local reputations: what peer k thinks of each peer j."""
+
+    def select(self, candidates: Sequence[int], count: int, round_index: int, rng: Rng) -> tuple[int, ...]:
+        eligible = set(candidates)
+        if round_index >= self.warmup:
+            standing = np.array([self.overall.get(peer, 0.0) for peer in candidates])
+            eligible = {peer for peer in candidates if self.overall.get(peer, 0.0) >= lower_quartile(standing)}
+        order = rng.numpy().permutation(candidates).tolist()
+        return tuple(sorted([peer for peer in order if peer in eligible][:count]))
+
+    def consents(self, peer: int, partner: int, round_index: int) -> bool:
+        if round_index < self.warmup or peer not in self.private:
+            return True
+        mine = self.private[peer]
+        return bool(mine[partner] >= lower_quartile(mine))
+
+    def aggregate(self, upload: Upload, round: Round) -> Aggregate:
+        scores = similarity(upload.rows, round.layout, self.norm_share)
+        self._remember(dict(zip(upload.peers, scores.tolist(), strict=True)), upload, round.task.peers)
+        standing = {peer: self.overall.get(peer, 0.0) for peer in range(round.task.peers)}
+        trust = {peer: standing[peer] for peer in upload.peers}
+        if round.index < self.warmup:
+            return Aggregate(coordinate_median(upload.rows), trust)
+        level = lower_quartile(np.array(list(standing.values())))
+        weights = torch.tensor([np.tanh(max(0.0, trust[p] - level)) for p in upload.peers], device=upload.rows.device)
+        used = (weights if weights.sum() > 0 else torch.ones_like(weights)).to(upload.rows.dtype)
+        return Aggregate(used / used.sum() @ upload.rows, trust)
+
+    def _remember(self, score: dict[int, float], upload: Upload, peers: int) -> None:
+        """Add the round's scores: to everybody's global reputation, and in pairs to what partners think of each other.
+        An upload that was rejected scores 0."""
+        exchanged = {peer for pair in upload.pairs for peer in pair}
+        for peer in [*exchanged, *(p for p in upload.peers if p not in exchanged)]:
+            self.overall[peer] = self.overall.get(peer, 0.0) + score.get(peer, 0.0)
+        for k, j in upload.pairs:
+            for peer, partner, given in ((k, j, score.get(k, 0.0)), (j, k, score.get(j, 0.0))):
+                self.private.setdefault(peer, np.zeros(peers))[partner] += given
+
+
+def similarity(rows: Tensor, layout: Layout, norm_share: float = 0.2) -> Tensor:
+    """The score [n] of each upload [n, d]: nearness of its norm to the lower median norm (`norm_share`) and of its output
+    layer's direction to the coordinate-wise lower median (the rest), minus the lower quartile; 0 where undefined."""
+    deltas = -rows[:, layout.trainable].double()
+    norms = deltas.norm(dim=1)
+    distance = (norms - norms.median()).abs()
+    farthest = distance.max()
+    nearness = 1 - distance / farthest if farthest > 0 else torch.ones_like(distance)
+    last = deltas[:, layout.last_layer]
+    cosine = (F.cosine_similarity(last, last.median(dim=0).values[None]) + 1) / 2
+    score = norm_share * nearness + (1 - norm_share) * cosine
+    return (score - torch.quantile(score, 0.25)).nan_to_num(0.0)
+
+
+def lower_quartile(values: Vector) -> float:
+    """The first quartile, interpolated linearly."""
+    return float(np.quantile(values, 0.25))

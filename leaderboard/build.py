@@ -1,0 +1,74 @@
+"""From results to the board."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from fflbench.leaderboard.board import Board, Source
+from fflbench.leaderboard.joint import joint_rows
+from fflbench.leaderboard.measures import measure
+from fflbench.leaderboard.results import Results
+from fflbench.leaderboard.tracks import task_board
+from fflbench.leaderboard.wording import count, plain
+from fflbench.records import Record
+
+
+def build_board(results: Results, reference: str = "fedavg") -> Board:
+    """All tables of a results folder; differences are to the defense `reference`."""
+    tasks = [task_board(task, reference) for task in results.tasks]
+    records = results.records()
+    return Board(
+        reference=reference,
+        suites=sorted({plain(record.provenance.suite) for record in records} - {""}),
+        records=len(records),
+        measures={name: measure(name) for name in sorted({n for record in records for n in record.metrics})},
+        joint=joint_rows(tasks, reference),
+        tasks=tasks,
+        sources=_sources(records),
+        problems=[*results.problems, *_remarks(results, reference, records)],
+    )
+
+
+def _remarks(results: Results, reference: str, records: list[Record]) -> list[str]:
+    """What a reader should know although every record is readable."""
+    lines = [
+        f"{task.track} task {task.label!r}: no record of the reference defense {reference!r}, so no differences to it"
+        for task in results.tasks
+        if reference not in task.defenses
+    ]
+    lines += [
+        f"{task.track} task {task.label!r}: one seed, so no intervals and no ranks"
+        for task in results.tasks
+        if len(task.seeds) == 1
+    ]
+    versions = {(record.provenance.version, record.provenance.commit) for record in records}
+    if len(versions) > 1:
+        lines.append(f"records of {len(versions)} versions of the code are compared with each other")
+    dirty = sum(record.provenance.dirty for record in records)
+    if dirty:
+        lines.append(f"{count(dirty, 'record')} made with uncommitted changes")
+    return lines
+
+
+def _sources(records: list[Record]) -> list[Source]:
+    found: Counter[tuple[str, str]] = Counter()
+    for record in records:
+        source = record.provenance
+        commit = f"{source.commit or 'unknown'}{' (uncommitted changes)' if source.dirty else ''}"
+        stated = {
+            "suite": source.suite,
+            "version": source.version,
+            "commit": commit,
+            "engine": source.engine,
+            "data": source.data,
+            "machine": source.machine,
+            "device": f"{source.device}, {count(source.threads, 'thread')}",
+            "Python": source.python,
+            "day finished": source.finished[:10],
+            **{f"library {name}": version for name, version in source.libraries.items()},
+            **{f"plug-in {name}": digest for name, digest in source.plugins.items()},
+        }
+        found.update((plain(name, 60), plain(value, 120)) for name, value in stated.items() if value)
+    order = list(dict.fromkeys(name for name, _ in found))
+    ranked = sorted(found.items(), key=lambda item: (order.index(item[0][0]), -item[1], item[0]))
+    return [Source(field=name, value=value, records=number) for (name, value), number in ranked]

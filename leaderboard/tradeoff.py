@@ -1,0 +1,143 @@
+"""The trade-off plot: robustness to the right, privacy upwards, one dot a defense, labels that do not overlap."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from fflbench.leaderboard.axes import Scale, Tick, padded
+from fflbench.leaderboard.board import Board, JointRow
+from fflbench.leaderboard.wording import fixed, plain
+
+WIDTH, HEIGHT = 760.0, 430.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 742.0, 26.0, 376.0
+LETTER, LINE = 6.9, 15.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle that a label or dot takes up."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: Box) -> float:
+        wide = min(self.right, other.right) - max(self.left, other.left)
+        high = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(0.0, wide) * max(0.0, high)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A defense: a dot at its worst-case accuracy, a thin line to its clean accuracy, a label."""
+
+    name: str
+    label: str
+    title: str
+    worst: float
+    clean: float
+    height: float
+    pareto: bool
+    label_x: float
+    label_y: float
+    anchor: str
+    leader: bool
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """Everything that the plot's template draws."""
+
+    dots: tuple[Dot, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    floor: Tick | None
+    width: float = WIDTH
+    height: float = HEIGHT
+
+
+def tradeoff(board: Board) -> Tradeoff | None:
+    """The plot, or None where no defense was measured on both tracks."""
+    points = {row.defense: point for row in board.joint if (point := _point(row))}
+    if not points:
+        return None
+    nothing = _grey(board)
+    xs = [x for clean, worst, _ in points.values() for x in (clean, worst)]
+    ys = [psnr for _, _, psnr in points.values()] + ([nothing] if nothing is not None else [])
+    low, high = padded(xs, at_least=4)
+    across = Scale(max(0.0, low), min(100.0, high) if high > 100 else high, LEFT, RIGHT)
+    down = Scale(*padded(ys, 0.1, at_least=4), TOP, BOTTOM)
+    rows = {row.defense: row for row in board.joint if row.defense in points}
+    places = {name: (across(worst), across(clean), down(psnr)) for name, (clean, worst, psnr) in points.items()}
+    return Tradeoff(
+        dots=tuple(_dots(rows, places)),
+        x_ticks=tuple(across.ticks(8)),
+        y_ticks=tuple(down.ticks(6)),
+        floor=None if nothing is None else Tick(down(nothing), fixed(nothing, 1)),
+    )
+
+
+def _point(row: JointRow) -> tuple[float, float, float] | None:
+    clean, worst, psnr = (row.entries[key].mean for key in ("clean-accuracy", "worst-accuracy", "worst-psnr"))
+    return None if clean is None or worst is None or psnr is None else (clean, worst, psnr)
+
+
+def _grey(board: Board) -> float | None:
+    """What a grey picture scores: below that, nothing leaks. Only where it is one number, on one task."""
+    tasks = [task for task in board.tasks if task.track == "reconstruction"]
+    found = [s["grey"]["psnr"] for task in tasks for s in task.references.values() if "psnr" in s.get("grey", {})]
+    return max(found) if len(tasks) == 1 and found else None
+
+
+def _dots(rows: dict[str, JointRow], places: dict[str, tuple[float, float, float]]) -> list[Dot]:
+    taken = [Box(worst - 7, y - 7, worst + 7, y + 7) for worst, _, y in places.values()]
+    taken += [Box(clean - 5, y - 5, clean + 5, y + 5) for _, clean, y in places.values()]
+    dots = []
+    for name, (worst, clean, y) in sorted(places.items(), key=lambda item: (item[1][2], item[1][0], item[0])):
+        label = plain(name, 24)
+        box, anchor, leader = _free_place(worst, y, len(label) * LETTER, taken)
+        taken.append(box)
+        row = rows[name]
+        dots.append(
+            Dot(
+                name=name,
+                label=label,
+                title=_title(row),
+                worst=worst,
+                clean=clean,
+                height=y,
+                pareto=row.pareto,
+                label_x=round({"start": box.left, "middle": (box.left + box.right) / 2, "end": box.right}[anchor], 1),
+                label_y=round(box.bottom - 3.5, 1),
+                anchor=anchor,
+                leader=leader,
+            )
+        )
+    return dots
+
+
+def _free_place(x: float, y: float, width: float, taken: list[Box]) -> tuple[Box, str, bool]:
+    """The place for a label nearest to its dot that covers least of what is already there."""
+    best: tuple[float, Box, str, bool] | None = None
+    for radius in (0.0, 16.0, 32.0, 48.0, 64.0):
+        for dx, dy, anchor in ((0, -1, "middle"), (0, 1, "middle"), (-1, 0, "end"), (1, 0, "start"),
+                               (-1, -1, "end"), (1, -1, "start"), (-1, 1, "end"), (1, 1, "start")):  # fmt: skip
+            middle = y + dy * (10 + LINE / 2 + radius)
+            side = x + dx * (11 if dy == 0 else 5)
+            left = side - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+            box = Box(left, middle - LINE / 2, left + width, middle + LINE / 2)
+            outside = max(0, LEFT - box.left) + max(0, box.right - RIGHT) + max(0, TOP - box.top)
+            outside += max(0, box.bottom - BOTTOM)
+            cost = sum(box.overlap(other) for other in taken) + 50 * outside + radius * 0.5
+            if best is None or cost < best[0] - 1e-9:
+                best = (cost, box, anchor, radius > 0 and dy != 0)
+    assert best is not None and math.isfinite(best[0])
+    return best[1:]
+
+
+def _title(row: JointRow) -> str:
+    clean, worst, psnr = (row.entries[key].mean or 0 for key in ("clean-accuracy", "worst-accuracy", "worst-psnr"))
+    mark = ", Pareto" if row.pareto else ""
+    return f"{row.defense}{mark}: clean {fixed(clean, 1)} %, worst case {fixed(worst, 1)} %, PSNR {fixed(psnr, 1)} dB"

@@ -1,0 +1,30 @@
+"""Networks that torchvision provides; it is imported only when one is built."""
+
+from __future__ import annotations
+
+import difflib
+
+from torch import nn
+
+from fflbench.errors import UserError
+
+
+def torchvision_classifier(classes: int, architecture: str) -> nn.Module:
+    """Any classifier of torchvision by name, untrained: `{name = "torchvision", architecture = "resnet50"}`."""
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if architecture not in known:
+        near = ", ".join(difflib.get_close_matches(architecture, known, n=3, cutoff=0.3)) or ", ".join(known[:5])
+        raise UserError(f"model torchvision.architecture: found {architecture!r}, which torchvision lacks; near: {near}")
+    model: nn.Module = models.get_model(architecture, weights=None, num_classes=classes)
+    return model
+
+
+def vgg16(classes: int) -> nn.Module:
+    """The paper's network for CIFAR-10: VGG16's features (torchvision's, 7x7 pooling) and one linear classifier."""
+    from torchvision import models
+
+    model = models.vgg16(weights=None, init_weights=False)
+    model.classifier = nn.Linear(512 * 7 * 7, classes)
+    return model
