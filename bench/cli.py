@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +24,7 @@ data_app = typer.Typer(help="Data sets: what is here, and fetching more.", no_ar
 app.add_typer(data_app, name="data")
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What can be listed."""
 
     suites = "suites"

@@ -30,7 +30,8 @@ class Defense:
 
     def blind_part(self) -> tuple[str, Visibility] | None:
         """The first server-side part that needs to see more than the stages reveal."""
-        for part in (*self.pre_aggregators, self.aggregator):
+        server: tuple[PreAggregator | Aggregator, ...] = (*self.pre_aggregators, self.aggregator)
+        for part in server:
             if part.needs > self.reveals:
                 return type(part).__name__, part.needs
         return None

@@ -3,7 +3,8 @@
 A *task* is data, a model and the settings of a federation (or of an observed round). Against it, the benchmark matches
 
 - a `PoisoningAttack` (one coalition of malicious peers) or a `ReconstructionAttack` (the server as observer), and
-- a defense: any number of `Stage` objects on the peers' side, then `PreAggregator` objects and one `Aggregator` on the server's.
+- a defense: any number of `Stage` objects on the peers' side, then any number of
+  `PreAggregator` objects and one `Aggregator` on the server's.
 
 Updates are one matrix: `updates[m, d]`, float32, row i = local minus global parameters of `peers[i]`, flattened in the
 order of the `ParameterLayout`. A plug-in is a class (best a dataclass) whose constructor arguments are its parameters,
@@ -120,7 +121,7 @@ class Layout:
     @classmethod
     def of(cls, model: nn.Module) -> Layout:
         """The layout of a model. Raises `UserError` if it has nothing to train."""
-        tensors = [(n, p, True) for n, p in model.named_parameters() if p.requires_grad]
+        tensors: list[tuple[str, Tensor, bool]] = [(n, p, True) for n, p in model.named_parameters() if p.requires_grad]
         if not tensors:
             raise UserError(f"model {type(model).__name__}: has no trainable parameter, needs at least one")
         tensors += [(n, b, False) for n, b in model.named_buffers() if b.is_floating_point()]
@@ -377,7 +378,6 @@ class Observation:
     def gradient(self) -> Tensor:
         """The mean gradient [d] that the update shows: exact for one step, the average over several."""
         return -self.update / (self.learning_rate * self.steps)
-
 
 
 @dataclass(frozen=True)

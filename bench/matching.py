@@ -9,7 +9,11 @@ from fflbench.parameters import construct
 from fflbench.records import Specification
 from fflbench.settings import FederationSettings, ObservationSettings
 
-_SEES = {Visibility.SUM: "a sum", Visibility.MIXED: "one upload a peer", Visibility.INDIVIDUAL: "each peer's own update"}
+_SEES = {
+    Visibility.SUM: "a sum",
+    Visibility.MIXED: "one upload a peer",
+    Visibility.INDIVIDUAL: "each peer's own update",
+}
 
 
 def incompatibility(spec: Specification, task: TaskView) -> str | None:
@@ -33,9 +37,7 @@ def _unfit_poisoning(spec: Specification, defense: Defense, attack: PoisoningAtt
     cheats = spec.attack.coalition["strategy"] == "S2" or type(attack).poison_upload is not PoisoningAttack.poison_upload
     if cheats and defense.reveals is Visibility.SUM:
         return "the attack changes single uploads, the stages reveal only a sum"
-    return _unfit_stage(defense, settings.selected) or defense.aggregator.unfit(
-        settings.selected, settings.tolerated_count
-    )
+    return _unfit_stage(defense, settings.selected) or defense.aggregator.unfit(settings.selected, settings.tolerated_count)
 
 
 def _unfit_stage(defense: Defense, peers: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import json
 import types
@@ -24,8 +25,9 @@ _CONFIG = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, 
 
 def schema(target: Callable[..., Any]) -> type[pydantic.BaseModel]:
     """A pydantic model of the constructor's arguments, without those that the task supplies."""
-    constructor = target.__init__ if isinstance(target, type) else target
-    hints = typing.get_type_hints(constructor, include_extras=True)
+    hints = typing.get_type_hints(
+        getattr(target, "__init__", None) if isinstance(target, type) else target, include_extras=True
+    )
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(target).parameters.items():
         if name in SUPPLIED or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -35,7 +37,7 @@ def schema(target: Callable[..., Any]) -> type[pydantic.BaseModel]:
     return pydantic.create_model(getattr(target, "__name__", "parameters"), __config__=_CONFIG, **fields)
 
 
-def supplied(target: Callable[..., Any]) -> set[str]:
+def supplied(target: Callable[..., Any]) -> frozenset[str]:
     """Which arguments the task has to fill in."""
     return SUPPLIED & set(inspect.signature(target).parameters)
 
@@ -66,18 +68,27 @@ def to_json(given: object, where: str) -> str:
 
 
 def explain(error: pydantic.ValidationError, where: str, known: Collection[str] = ()) -> str:
-    """The first thing that is wrong, as `where.field: found X, needs Y`."""
-    detail = error.errors()[0]
+    """The most telling thing that is wrong, as `where.field: found X, needs Y`."""
+    details = error.errors()
+    # A misspelt name shows up twice, as missing and as unknown: the unknown one tells the user more.
+    detail = next((d for d in details if d["type"] == "extra_forbidden"), details[0])
     place = ".".join([where, *(str(part) for part in detail["loc"])]) if where else _dotted(detail)
     if detail["type"] == "extra_forbidden":
-        listed = f"; known here: {', '.join(sorted(known))}" if known else ""
-        return f"{place}: is not a parameter here{listed}"
+        return f"{place}: is not a parameter here{_hint(detail, known)}"
     if detail["type"] == "missing":
         return f"{place}: is missing"
     if detail["type"] == "value_error":
-        return f"{place}: {str(detail['ctx']['error'])}"
+        return f"{place}: {detail['ctx']['error']!s}"
     wanted = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{place}: found {_short(detail['input'])}, needs {wanted}"
+
+
+def _hint(detail: ErrorDetails, known: Collection[str]) -> str:
+    """The nearest known name of a top-level field, or all of them."""
+    if len(detail["loc"]) != 1 or not known:
+        return ""
+    near = difflib.get_close_matches(str(detail["loc"][0]), known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
 
 
 def describe(target: Callable[..., Any]) -> list[tuple[str, str, str]]:

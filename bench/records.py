@@ -15,9 +15,10 @@ from pydantic import Field
 
 from fflbench.errors import UserError
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Role = Literal["original", "reconstruction", "data"]
 Status = Literal["ok", "diverged", "incompatible", "failed"]
 Track = Literal["poisoning", "reconstruction"]
 _CLOSED = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -86,7 +87,7 @@ class Artefact(pydantic.BaseModel):
     model_config = _CLOSED
     file: Annotated[str, Field(pattern=r"^artefacts/[0-9a-f]{64}/[a-z0-9-]+\.(png|npz)$")]
     digest: Digest
-    role: Literal["original", "reconstruction", "data"]
+    role: Role
     index: Annotated[int, Field(ge=0)] = 0
     scores: dict[str, Number] = {}
 
@@ -220,7 +221,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

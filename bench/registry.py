@@ -149,7 +149,7 @@ def load_file(path: Path) -> list[Plugin]:
         raise UserError(f"--plugin {path.name}: failed to import: {type(error).__name__}: {error}") from error
     found = [p for p in _from_files.values() if p.origin == str(path)]
     if not found:
-        raise UserError(f"--plugin {path.name}: registers nothing, needs at least one @register(\"name\")")
+        raise UserError(f'--plugin {path.name}: registers nothing, needs at least one @register("name")')
     return found
 
 

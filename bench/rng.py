@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Generator
+    from torch import device as Device
 
 Axis = tuple[str, int | str]
 
@@ -42,7 +43,7 @@ class Rng:
         """A fresh generator at the start of this stream."""
         return np.random.Generator(np.random.PCG64(self.entropy))
 
-    def torch(self, device: str | torch.device = "cpu") -> torch.Generator:
+    def torch(self, device: str | Device = "cpu") -> Generator:
         """A fresh torch generator at the start of this stream, on a device."""
         import torch
 
@@ -51,7 +52,7 @@ class Rng:
         return generator
 
     @contextmanager
-    def inside_torch(self, device: torch.device | str = "cpu") -> Iterator[None]:
+    def inside_torch(self, device: str | Device = "cpu") -> Iterator[None]:
         """Code that draws from torch's global generator (dropout, initialisers) draws from this stream, and the global
         generator is afterwards as it was."""
         import torch

@@ -43,3 +43,9 @@ def padded(values: list[float], margin: float = 0.06, at_least: float = 1.0) -> 
     low, high = min(values), max(values)
     air = max((high - low) * margin, at_least / 2)
     return low - air, high + air
+
+
+def padded_percent(values: list[float], margin: float, at_least: float = 1.0) -> tuple[float, float]:
+    """The same, but not beyond 0 and 100 unless a value is."""
+    low, high = padded(values, margin, at_least)
+    return max(low, min(0.0, *values)), min(high, max(100.0, *values))

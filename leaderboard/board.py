@@ -10,10 +10,8 @@ from pydantic import Field
 from fflbench.leaderboard.measures import Measure
 from fflbench.records import Number, Track
 
-SCHEMA = 1
-EntryStatus = Literal[
-    "ok", "partial", "diverged", "failed", "missing", "incompatible", "not applicable", "not measured"
-]
+SCHEMA: Literal[1] = 1
+EntryStatus = Literal["ok", "partial", "diverged", "failed", "missing", "incompatible", "not applicable", "not measured"]
 _CLOSED = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fflbench.leaderboard.axes import Scale, Tick, padded
+from fflbench.leaderboard.axes import Scale, Tick, padded_percent
 from fflbench.leaderboard.intervals import average
 from fflbench.leaderboard.results import Task
 from fflbench.records import Record
@@ -57,9 +57,8 @@ def panels(task: Task) -> list[Panel]:
     every = [point for lines in found.values() for points in lines.values() for point in points]
     if not every:
         return []
-    low, high = padded([value for point in every for value in (point.low, point.high)], 0.03)
     across = Scale(0 if len({p.round for p in every}) == 1 else 1, max(point.round for point in every), LEFT, RIGHT)
-    up = Scale(max(0.0, low), min(100.0, high), BOTTOM, TOP)
+    up = Scale(*padded_percent([value for point in every for value in (point.low, point.high)], 0.03), BOTTOM, TOP)
     return [_panel(task, attack, lines, across, up) for attack, lines in found.items() if lines]
 
 

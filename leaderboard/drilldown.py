@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.views import DASH, anchor
 from fflbench.leaderboard.wording import decimals, fixed, plain, with_interval
 from fflbench.records import Record
+
+HARMLESS = re.compile(r"[\w ./,:+()-]*", re.ASCII)
+"""What a shell leaves alone inside double quotes."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def _detail(task: Task, attack: str, defense: str, entries: dict[str, Entry], pl
         note=entry.note,
         headings=(*(measure(name).heading for name in metrics), *(f"last {measure(n).label}" for n in curves)),
         means=(*(_mean(entries[name], name) for name in metrics), *(DASH for _ in curves)),
-        differences=tuple(_difference(entries[name], name) for name in metrics),
+        differences=(*(_difference(entries[name], name) for name in metrics), *("" for _ in curves)),
         runs=tuple(_run(record, metrics, curves) for record in records.values()),
         classes=_classes(next(iter(records.values()), None)),
     )
@@ -111,11 +115,9 @@ def command(record: Record) -> str:
     spec = record.specification
     cell = f"{spec.task.label}/{spec.attack.label}/{spec.defense.label}"
     suite = record.provenance.suite
-    if not suite or not f"{cell}{suite}".isprintable():
+    if not suite or suite.startswith("-") or not f"{cell}{suite}".isprintable():
         return ""
-    quoted = f'"{cell}"' if shlex.quote(cell) == cell or shlex.quote(cell.replace(" ", "")) == cell.replace(" ", "") else (
-        shlex.quote(cell)
-    )
+    quoted = f'"{cell}"' if HARMLESS.fullmatch(cell) else shlex.quote(cell)
     return f"fflbench run {shlex.quote(suite)} --only {quoted} --seeds {spec.seed}"
 
 

@@ -73,9 +73,7 @@ def standing(task: Task, attack: str, defense: str) -> Standing:
 def applies(task: Task, attack: str, metric: str) -> bool:
     """Whether any defense has a value of that metric under that attack."""
     return any(
-        record.metrics.get(metric) is not None
-        for defense in task.defenses
-        for record in task.cell(attack, defense).values()
+        record.metrics.get(metric) is not None for defense in task.defenses for record in task.cell(attack, defense).values()
     )
 
 

@@ -37,7 +37,7 @@ class Guess:
 
     defense: str
     picture: Picture
-    scores: str
+    scores: tuple[str, ...]
     other_original: bool = False
 
 
@@ -95,7 +95,7 @@ def _is_small_png(data: bytes) -> bool:
     if not data.startswith(PNG) or data[12:16] != b"IHDR" or len(data) < 24:
         return False
     width, height = struct.unpack(">II", data[16:24])
-    return 0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE
+    return bool(0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE)
 
 
 def walls(results: Results, task: Task, order: list[str], pictures: Pictures) -> list[Wall]:
@@ -127,13 +127,13 @@ def _victim(task: Task, attack: str, order: list[str], seed: int, index: int, pi
         guess, mine = _find(record, "reconstruction", index), originals[defense]
         if guess is not None:
             other = bool(shown and mine and mine.digest != shown.digest)
-            guesses.append(Guess(defense, pictures.read(guess), "; ".join(_scores(guess.scores)), other))
+            guesses.append(Guess(defense, pictures.read(guess), tuple(_scores(guess.scores)), other))
     references = next((record.references for record in records.values() if record.references), {})
     known = [
-        f"{plain(kind, 40)} {'; '.join(_scores({k: v for k, v in scores.items() if v is not None and k in SHOWN}))}"
+        f"{plain(kind, 40)} {', '.join(_scores({k: v for k, v in scores.items() if v is not None and k in SHOWN}))}"
         for kind, scores in sorted(references.items())
     ]
-    return Victim(seed, index, original, ", ".join(known), tuple(guesses))
+    return Victim(seed, index, original, "; ".join(known), tuple(guesses))
 
 
 SHOWN = ("psnr", "ssim")

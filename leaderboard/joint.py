@@ -57,8 +57,7 @@ def _place(row: JointRow) -> tuple[bool, bool, float, str]:
 
 def _entries(defense: str, tasks: Sequence[TaskBoard]) -> dict[str, Entry]:
     return {
-        key: _over_tasks(key, defense, [task for task in tasks if task.track == track])
-        for key, track in COLUMNS.items()
+        key: _over_tasks(key, defense, [task for task in tasks if task.track == track]) for key, track in COLUMNS.items()
     }
 
 

@@ -36,7 +36,7 @@ def escaped(text: str) -> str:
 
 def _block(table: Table, level: int) -> list[str]:
     heading = f"{'#' * level} {escaped(table.caption)}"
-    headings = ["defense", *(f"{c.group}: {c.heading}" if c.group else c.heading for c in table.columns)]
+    headings = ["Defense", *(f"{c.group}: {c.heading}" if c.group else c.heading for c in table.columns)]
     lines = [_row(escaped(text) for text in headings), _row(["---", *("---:" for _ in table.columns)])]
     for line in table.lines:
         name = f"*{escaped(line.head)}* ({escaped(line.note)})" if line.pinned else escaped(line.head)

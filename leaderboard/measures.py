@@ -53,9 +53,7 @@ def measure(name: str) -> Measure:
         kind = None
     if kind is None:
         return Measure(name=name, label=plain(name, 40))
-    return Measure(
-        name=name, label=kind.label, unit=kind.unit, better=kind.better, low=kind.low, high=kind.high
-    )
+    return Measure(name=name, label=kind.label, unit=kind.unit, better=kind.better, low=kind.low, high=kind.high)
 
 
 def derived(name: str, label: str, base: Measure) -> Measure:

@@ -100,8 +100,11 @@ def implausible(record: Record, measures: dict[str, Measure]) -> str:
         if value is not None and not measures[name].allows(value):
             bounds = f"{measures[name].low} to {measures[name].high}"
             return f"metric {name} is {value:g}, outside its range ({bounds})"
-    others = [value for curve in record.curves.values() for value in curve]
-    others += [value for scores in record.references.values() for value in scores.values()]
+    for name, curve in record.curves.items():
+        about = measures[name] if name in measures else measure(name)
+        if any(value is not None and not about.allows(value) for value in curve):
+            return f"curve {name} leaves its range ({about.low} to {about.high})"
+    others = [value for scores in record.references.values() for value in scores.values()]
     if any(value is not None and abs(value) > LARGEST for value in others):
         return f"holds a number beyond {LARGEST:g}"
     costs = [*record.seconds.values(), *record.sent.values()]

@@ -17,6 +17,7 @@ WIDTH = 120
 LONGEST_NAME = 28
 LONGEST_CELL = 20
 LONGEST_NOTE = 110
+GAP = 2
 STYLES = {"failed": "red", "missing": "red", "partial": "yellow", "diverged": "yellow", "mark": "bold green",
           "incompatible": "dim", "not-measured": "dim", "not-applicable": "dim", "reference": "dim"}  # fmt: skip
 
@@ -32,8 +33,8 @@ def _parts(view: Table) -> Iterator[rich.table.Table]:
     chunk: list[int] = []
     used, part = first, 0
     for index in range(len(view.columns)):
-        width = _width(view, index) + 3
-        if chunk and used + width > WIDTH - 2:
+        width = _width(view, index) + GAP
+        if chunk and used + width > WIDTH:
             yield _draw(view, chunk, part)
             chunk, used, part = [], first, part + 1
         chunk.append(index)
@@ -46,10 +47,11 @@ def _draw(view: Table, chunk: list[int], part: int) -> rich.table.Table:
     table = rich.table.Table(
         title=Text("(continued)" if part else view.caption), title_justify="left", title_style="bold",
         caption=_notes(view, chunk), caption_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
+        collapse_padding=True,
     )  # fmt: skip
-    table.add_column("defense", no_wrap=True, max_width=LONGEST_NAME, overflow="ellipsis")
+    table.add_column("Defense", no_wrap=True, max_width=LONGEST_NAME, overflow="ellipsis")
     for index in chunk:
-        table.add_column(Text(_heading(view, index)), justify="right", max_width=LONGEST_CELL, overflow="fold")
+        table.add_column(Text(_heading(view, index)), justify="right", width=_width(view, index), overflow="fold")
     for position, line in enumerate(view.lines):
         starts_references = line.pinned and position and not view.lines[position - 1].pinned
         if starts_references:
@@ -85,4 +87,4 @@ def _width(view: Table, index: int) -> int:
 
 
 def _name_width(view: Table) -> int:
-    return min(LONGEST_NAME, max(cell_len(line.head) for line in view.lines)) + 3
+    return min(LONGEST_NAME, max(cell_len(line.head) for line in view.lines)) + GAP

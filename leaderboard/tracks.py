@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from fflbench.leaderboard.board import AttackLine, Entry, Row, TaskBoard
+from fflbench.leaderboard.board import AttackLine, Row, TaskBoard
 from fflbench.leaderboard.costs import MEGABYTES, SECONDS, megabytes_per_upload, seconds_per_round
 from fflbench.leaderboard.entries import applies, cell_entry, compared, cost_entry, standing, total_entry
 from fflbench.leaderboard.intervals import average
@@ -77,9 +77,7 @@ def _reconstruction_totals(task: Task) -> list[Total]:
 
 
 def _row(task: Task, defense: str, metrics: dict[str, Measure], totals: Iterable[Total]) -> Row:
-    entries = {
-        total.measure.name: total_entry(task, total.attacks, defense, total.metric, total.how) for total in totals
-    }
+    entries = {total.measure.name: total_entry(task, total.attacks, defense, total.metric, total.how) for total in totals}
     if task.track == "poisoning":
         entries[SECONDS.name] = cost_entry(task, defense, seconds_per_round)
         entries[MEGABYTES.name] = cost_entry(task, defense, megabytes_per_upload)

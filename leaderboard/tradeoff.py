@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from fflbench.leaderboard.axes import Scale, Tick, padded
+from fflbench.leaderboard.axes import Scale, Tick, padded, padded_percent
 from fflbench.leaderboard.board import Board, JointRow
 from fflbench.leaderboard.wording import fixed, plain
 
@@ -66,8 +65,7 @@ def tradeoff(board: Board) -> Tradeoff | None:
     nothing = _grey(board)
     xs = [x for clean, worst, _ in points.values() for x in (clean, worst)]
     ys = [psnr for _, _, psnr in points.values()] + ([nothing] if nothing is not None else [])
-    low, high = padded(xs, at_least=4)
-    across = Scale(max(0.0, low), min(100.0, high) if high > 100 else high, LEFT, RIGHT)
+    across = Scale(*padded_percent(xs, 0.06, at_least=4), LEFT, RIGHT)
     down = Scale(*padded(ys, 0.1, at_least=4), TOP, BOTTOM)
     rows = {row.defense: row for row in board.joint if row.defense in points}
     places = {name: (across(worst), across(clean), down(psnr)) for name, (clean, worst, psnr) in points.items()}
@@ -133,7 +131,7 @@ def _free_place(x: float, y: float, width: float, taken: list[Box]) -> tuple[Box
             cost = sum(box.overlap(other) for other in taken) + 50 * outside + radius * 0.5
             if best is None or cost < best[0] - 1e-9:
                 best = (cost, box, anchor, radius > 0 and dy != 0)
-    assert best is not None and math.isfinite(best[0])
+    assert best is not None
     return best[1:]
 
 

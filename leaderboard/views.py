@@ -72,7 +72,7 @@ def joint_table(board: Board) -> Table:
         mark = Cell("Pareto" if row.pareto else "", sort=float(row.pareto), status="mark")
         cells = [entry_cell(row.entries[key], measures[key]) for key in keys]
         lines.append(Line(row.defense, (mark, *cells), marked=row.pareto))
-    return _table("joint", "All defenses: accuracy, robustness, privacy, overhead", columns, lines)
+    return _table("joint-table", "All defenses: accuracy, robustness, privacy, overhead", columns, lines)
 
 
 def task_tables(task: TaskBoard) -> list[Table]:
@@ -157,8 +157,7 @@ def _grouped(task: TaskBoard, key: str, caption: str, pairs: Sequence[tuple[str,
     lines = []
     for row in task.rows:
         cells = [
-            entry_cell(row.attacks[attack][name], task.measures[name], anchor(task, attack, row))
-            for attack, name in pairs
+            entry_cell(row.attacks[attack][name], task.measures[name], anchor(task, attack, row)) for attack, name in pairs
         ]
         lines.append(Line(row.defense, tuple(cells)))
 
@@ -202,7 +201,7 @@ def entry_cell(entry: Entry, measure: Measure, detail: str = "") -> Cell:
     if gap is not None:
         half = None if gap.high is None else gap.high - gap.mean
         title += f"; to the reference {with_interval(gap.mean, half, places, signed=True)}"
-    return Cell(text, plain(entry.note, 48), entry.note, entry.mean, entry.status, title, detail)
+    return Cell(text, plain(entry.note.split("; ")[0], 48), entry.note, entry.mean, entry.status, title, detail)
 
 
 def reference_cell(value: float | None, measure: Measure) -> Cell:
@@ -228,16 +227,15 @@ def anchor(task: TaskBoard, attack: str, row: Row) -> str:
 
 def _column(measure: Measure, group: str = "") -> Column:
     title = f"{measure.heading}, {measure.better} is better" if measure.better else measure.heading
-    return Column(measure.heading, title, measure.better or "higher", group)
+    heading = measure.heading[:1].upper() + measure.heading[1:]
+    return Column(heading, title, measure.better or "higher", group)
 
 
 def _threat(task: TaskBoard, attack: str) -> str:
     return next((line.threat for line in task.attacks if line.label == attack), "")
 
 
-def _table(
-    key: str, caption: str, columns: Sequence[Column], lines: Sequence[Line], minor: bool = False
-) -> Table:
+def _table(key: str, caption: str, columns: Sequence[Column], lines: Sequence[Line], minor: bool = False) -> Table:
     groups: list[tuple[str, int]] = []
     for column in columns:
         if groups and groups[-1][0] == column.group and column.group:

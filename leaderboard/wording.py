@@ -16,13 +16,14 @@ def plain(text: str, limit: int = 80) -> str:
 
 
 def decimals(value: float, unit: str = "", unit_range: bool = False) -> int:
-    """How many decimals a value deserves: one for % and dB, three for scores from 0 to 1, else three digits."""
+    """How many decimals a value deserves: one for % and dB, three for scores from 0 to 1, else three digits (two of
+    small values)."""
     if unit in ("%", "dB"):
         return 1
     if unit_range:
         return 3
     size = math.floor(math.log10(abs(value))) if value else 0
-    return min(6, max(0, 2 - size))
+    return min(6, max(0, 2 - size) if size >= -1 else 1 - size)
 
 
 def fixed(value: float, places: int, signed: bool = False) -> str:

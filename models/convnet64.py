@@ -12,9 +12,7 @@ class ConvNet64(nn.Module):
     """The ConvNet of Inverting Gradients: eight 3x3 convolutions with batch norm, from `width` to four times as many
     channels, two 3x3 poolings, one linear layer; 2.9 million parameters at width 64 on 32x32 images."""
 
-    def __init__(
-        self, input_shape: tuple[int, ...], classes: int, width: Annotated[int, Field(ge=1)] = 64
-    ) -> None:
+    def __init__(self, input_shape: tuple[int, ...], classes: int, width: Annotated[int, Field(ge=1)] = 64) -> None:
         super().__init__()
         channels, height, side = input_shape
         widths = (width, 2 * width, 2 * width, 4 * width, 4 * width, 4 * width, 4 * width, 4 * width)

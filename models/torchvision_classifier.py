@@ -25,6 +25,6 @@ def vgg16(classes: int) -> nn.Module:
     """The paper's network for CIFAR-10: VGG16's features (torchvision's, 7x7 pooling) and one linear classifier."""
     from torchvision import models
 
-    model = models.vgg16(weights=None, init_weights=False)
+    model: nn.Module = models.vgg16(weights=None, init_weights=False)
     model.classifier = nn.Linear(512 * 7 * 7, classes)
     return model

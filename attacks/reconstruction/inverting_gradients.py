@@ -88,7 +88,8 @@ def _matching_cost(seen: Observation, labels: Tensor) -> Cost:
 
     def cost(images: Tensor) -> Tensor:
         simulated = _simulate(seen.model, images, labels, seen.steps, seen.learning_rate)
-        return 1 - simulated @ target / simulated.norm().clamp(min=1e-12)
+        similarity: Tensor = simulated @ target / simulated.norm().clamp(min=1e-12)
+        return 1 - similarity
 
     return cost
 
@@ -96,7 +97,7 @@ def _matching_cost(seen: Observation, labels: Tensor) -> Cost:
 def _simulate(model: nn.Module, images: Tensor, labels: Tensor, steps: int, rate: float) -> Tensor:
     """The direction [trainable] of the descent that a victim with these images takes, differentiable in the images."""
     names = [name for name, p in model.named_parameters() if p.requires_grad]
-    start = [p for p in model.parameters() if p.requires_grad]
+    start: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
     if steps == 1:
         gradients = torch.autograd.grad(task_loss(model(images), labels), start, create_graph=True)
         return torch.cat([g.flatten() for g in gradients])

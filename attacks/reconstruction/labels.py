@@ -34,7 +34,8 @@ def _mean_prediction(seen: Observation, rng: Rng) -> Tensor:
     shape = (256, *seen.task.input_shape)
     noise = torch.rand(shape, generator=rng.torch(seen.update.device), device=seen.update.device)
     with torch.no_grad():
-        return seen.model(seen.task.normalise(noise)).softmax(1).mean(0)
+        outputs: Tensor = seen.model(seen.task.normalise(noise))
+    return outputs.softmax(1).mean(0)
 
 
 def _round_to(counts: Tensor, total: int) -> Tensor:

@@ -67,5 +67,3 @@ def _facts(target: Any) -> list[tuple[str, str]]:
         named = getattr(value, "value", value)
         facts.append((label, value.name.lower() if isinstance(named, int) else str(named)))
     return facts
-
-

@@ -14,7 +14,12 @@ from fflbench.suite import load_suite
 
 
 def plan_command(
-    source: str, results: Path | None, only: tuple[str, ...], seeds: tuple[int, ...], plugins: tuple[Path, ...], device: str
+    source: str,
+    results: Path | None,
+    only: tuple[str, ...],
+    seeds: tuple[int, ...],
+    plugins: tuple[Path, ...],
+    device: str,
 ) -> None:
     console = Console(highlight=False)
     suite = load_suite(source)

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from fflbench.records import Record
+from fflbench.records import Record, Status
 from fflbench.runner.pool import Finished, progress_of
 from fflbench.runner.run import Run, Settings, check_device, start
 from fflbench.suite import load_suite
 
 HEADLINE = {"poisoning": ("accuracy", "accuracy {:.1f}%"), "reconstruction": ("psnr", "PSNR {:.1f} dB")}
-STYLE = {"ok": "green", "diverged": "yellow", "incompatible": "dim", "failed": "red"}
+STYLE: dict[Status, str] = {"ok": "green", "diverged": "yellow", "incompatible": "dim", "failed": "red"}
 
 
 def run_command(

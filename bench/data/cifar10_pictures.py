@@ -45,9 +45,7 @@ def _channels_first(data: bytes, name: str) -> np.ndarray[tuple[int, int], np.dt
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
             size, mode = picture.size, picture.mode
             if size != (PIXELS, RECORDS) or mode != "RGB":
-                raise DataError(
-                    f"{name}: found {size[0]} x {size[1]} pixels of {mode}, needs {PIXELS} x {RECORDS} of RGB"
-                )
+                raise DataError(f"{name}: found {size[0]} x {size[1]} pixels of {mode}, needs {PIXELS} x {RECORDS} of RGB")
             pixels = np.asarray(picture)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise DataError(f"{name}: cannot be decoded ({error})") from None

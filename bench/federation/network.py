@@ -21,7 +21,7 @@ class Network:
         self.leaf = nn.Parameter(self.flat[trained])
         self.leaf.grad = self.gradient
         parameters = dict(model.named_parameters())
-        for (description, view) in self.layout.split(self.flat):
+        for description, view in self.layout.split(self.flat):
             if description.trainable:
                 parameter = parameters[description.name]
                 view.copy_(parameter.detach())

@@ -31,7 +31,7 @@ from fflbench.federation.trainer import Trainer
 from fflbench.metrics.images import match, psnr, ssim
 from fflbench.metrics.scoring import score
 from fflbench.parameters import construct
-from fflbench.records import Specification
+from fflbench.records import Role, Specification
 from fflbench.rng import Rng
 from fflbench.settings import ObservationSettings
 
@@ -43,7 +43,7 @@ class Picture:
     """One image of a victim: index over all victims, original or reconstruction, as a PNG, with what it scores."""
 
     index: int
-    role: str
+    role: Role
     png: bytes
     scores: dict[str, float] = field(default_factory=dict)
 
@@ -106,7 +106,7 @@ def _observed_round(
     round_ = Round(
         index=0, total=1, peers=tuple(range(settings.peers)), global_vector=start, layout=network.layout,
         rng=rng.at("round", round=0), task=task.view,
-        weights={k: settings.batch for k in range(settings.peers)},
+        weights=dict.fromkeys(range(settings.peers), settings.batch),
     )  # fmt: skip
     plain = Trainer(network, epochs=settings.steps, batch_size=settings.batch, optimiser="sgd",
                     learning_rate=settings.learning_rate, training_mode=False)  # fmt: skip
@@ -204,4 +204,3 @@ def _png(image: Tensor) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
-

@@ -124,9 +124,7 @@ def _train(federation: Federation, round_: Round) -> Tensor:
     return updates
 
 
-def _exchange(
-    federation: Federation, round_: Round, updates: Tensor, clock: Clock, history: History
-) -> Aggregate | None:
+def _exchange(federation: Federation, round_: Round, updates: Tensor, clock: Clock, history: History) -> Aggregate | None:
     """From updates to the server's step; None when nothing usable arrived."""
     with clock.phase("sharing"):
         upload = _share(federation, round_, updates)

@@ -75,4 +75,4 @@ def class_accuracies(outcome: Outcome) -> dict[int, float | None]:
     if outcome.outputs is None or outcome.targets is None:
         return {}
     right = predict(outcome.outputs) == outcome.targets
-    return {int(c): percentage(right[outcome.targets == c]) for c in outcome.targets.unique()}
+    return {int(c): percentage(right[outcome.targets == c]) for c in torch.unique(outcome.targets)}

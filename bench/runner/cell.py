@@ -20,7 +20,7 @@ from fflbench.federation.task import load_task
 from fflbench.matching import incompatibility
 from fflbench.metrics.classification import class_accuracies
 from fflbench.metrics.scoring import metrics, score
-from fflbench.records import Artefact, Record, RecordStore, Specification, digest_of, write_atomically
+from fflbench.records import Artefact, Record, RecordStore, Specification, Status, digest_of, write_atomically
 from fflbench.runner.provenance import provenance
 from fflbench.runner.sources import engine_digest, plugin_digests
 
@@ -48,7 +48,7 @@ class Cell:
             "device": self.device.partition(":")[0],
         })  # fmt: skip
 
-    def record(self, status: str, started: str = "", **content: Any) -> Record:
+    def record(self, status: Status, started: str = "", **content: Any) -> Record:
         """A record of this cell with that content."""
         now = timestamp()
         origin = provenance(self.specification, self.suite, self.data, self.device, started or now, now)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -36,7 +37,7 @@ class Workers:
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[variable] = "1"
         files = tuple(str(path) for path in plugins)
-        self._pool = ProcessPool(jobs, context=multiprocessing.get_context("spawn"), initializer=_begin,
+        self._pool: Any = ProcessPool(jobs, context=multiprocessing.get_context("spawn"), initializer=_begin,
                                  initargs=(files,))  # fmt: skip
 
     def __enter__(self) -> Workers:

@@ -14,7 +14,7 @@ def squared_distances(rows: Tensor, block: int = 1 << 16) -> Tensor:
     are much closer to each other than to the centre are measured directly."""
     n = len(rows)
     gram = torch.zeros(n, n, dtype=torch.float64, device=rows.device)
-    for part in rows.split(block, dim=1):
+    for part in torch.split(rows, block, dim=1):
         wide = part.double()
         wide -= wide.mean(0)
         gram += wide @ wide.T

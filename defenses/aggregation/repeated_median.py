@@ -19,7 +19,7 @@ class RepeatedMedian(Aggregator):
     block: ClassVar[int] = 1 << 16
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
-        blocks = [repeated_median(block) for block in upload.rows.split(self.block, dim=1)]
+        blocks = [repeated_median(block) for block in torch.split(upload.rows, self.block, dim=1)]
         return Aggregate(torch.cat(blocks))
 
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.contracts import Round, Rng, Stage, Upload, Visibility
+from fflbench.contracts import Rng, Round, Stage, Upload, Visibility
 from fflbench.defenses.ffl.pairing import complete_pairs, draw_pairs
 
 

@@ -13,7 +13,9 @@ from fflbench.contracts import Dataset, LoadedData
 from fflbench.data import storage
 from fflbench.data.adult import FEATURES, Adult, read_rows
 from fflbench.data.fashion_mnist import FashionMNISTSmall
+from fflbench.data.idx import decode_idx
 from fflbench.data.movie_snippets import FILE, MovieSnippets, read_snippets
+from fflbench.data.photographs import FILE as PHOTOGRAPHS_FILE
 from fflbench.data.photographs import Photographs
 from fflbench.data.sources import ADULT_FILES
 from fflbench.errors import DataError
@@ -106,8 +108,8 @@ def test_adult_has_ten_standardised_features() -> None:
     assert data.train.inputs.shape[1] == 10
     assert data.train.inputs.mean(dim=0).abs().max() < 1e-4
     assert (data.train.inputs.std(dim=0) - 1).abs().max() < 1e-3
-    assert len(data.train.inputs[:, FEATURES.index("marital-status")].unique()) == 2
-    assert len(data.train.inputs[:, FEATURES.index("workclass")].unique()) == 9
+    assert len(set(data.train.inputs[:, FEATURES.index("marital-status")].tolist())) == 2
+    assert len(set(data.train.inputs[:, FEATURES.index("workclass")].tolist())) == 9
 
 
 def test_adult_rows_that_are_wrong_are_named() -> None:
@@ -137,16 +139,27 @@ def test_movie_snippets_that_are_wrong_are_named() -> None:
         read_snippets(b"1\t2.5\tgood\r\n7\tx\tbad\r\n")
 
 
-def test_photographs_are_even_and_share_no_pixels() -> None:
+def test_photographs_are_even_and_show_something() -> None:
     data = Photographs().load()
-    assert data.train.inputs.shape == (336, 3, 32, 32)
-    assert data.test.inputs.shape == (96, 3, 32, 32)
-    assert counts(data.train.targets) == [168, 168]
-    assert counts(data.test.targets) == [48, 48]
-    # Neighbouring windows overlap by half: the layout of channels and axes is right.
-    first, right = data.train.inputs[0], data.train.inputs[1]
-    assert torch.equal(first[:, :, 16:], right[:, :, :16])
-    assert data.train.inputs[:168, 2].mean() > data.train.inputs[168:, 2].mean()
+    assert data.train.inputs.shape == (480, 3, 32, 32)
+    assert data.test.inputs.shape == (120, 3, 32, 32)
+    assert counts(data.train.targets) == [240, 240]
+    assert counts(data.test.targets) == [60, 60]
+    both = torch.cat([data.train.inputs, data.test.inputs])
+    assert both.std(dim=(2, 3)).mean(dim=1).min() > 15 / 255
+    assert len({image.numpy().tobytes() for image in both}) == 600
+
+
+def test_photographs_are_windows_of_the_pictures_without_a_pixel_in_both_parts() -> None:
+    file = storage.read_embedded("photographs", (PHOTOGRAPHS_FILE,)).files[PHOTOGRAPHS_FILE]
+    pictures = decode_idx(file, PHOTOGRAPHS_FILE, 4)
+    data = Photographs().load()
+    for part, columns in ((data.train, slice(0, 192)), (data.test, slice(192, None))):
+        for image, target in zip(part.inputs[::37], part.targets[::37], strict=True):
+            pixels = (image * 255).round().byte().numpy().transpose(1, 2, 0)
+            side = pictures[int(target)][:, columns]
+            places = [(y, x) for y in range(0, 182, 8) for x in range(0, side.shape[1] - 31, 8)]
+            assert any(np.array_equal(side[y : y + 32, x : x + 32], pixels) for y, x in places)
 
 
 def test_the_list_of_digests_names_every_file() -> None:

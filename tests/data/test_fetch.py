@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -11,15 +10,12 @@ import tarfile
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from fflbench.data import cifar10_pictures, sources
-from fflbench.data.cifar10_pictures import binary_files
+from fflbench.data import sources
 from fflbench.data.fetch import fetch
 from fflbench.data.mnist import MNIST
-from fflbench.data.sources import CIFAR10_FILES, CIFAR10_LABELS, Package, Source
+from fflbench.data.sources import Package, Source
 from fflbench.data.storage import file_sha256, sha256
 from fflbench.errors import DataError
 
@@ -134,9 +130,7 @@ def test_a_partial_package_left_by_a_killed_run_is_not_used(npm: Npm, tmp_path: 
 def test_a_package_with_another_digest_is_refused_and_removed(npm: Npm, tmp_path: Path) -> None:
     expected = file_sha256(npm.package)
     npm.deliver(b"something else")
-    with pytest.raises(
-        DataError, match=rf"tiny-1.0.0.tgz: found SHA-256 {sha256(b'something else')}, needs {expected}"
-    ):
+    with pytest.raises(DataError, match=rf"tiny-1.0.0.tgz: found SHA-256 {sha256(b'something else')}, needs {expected}"):
         fetch("tiny", tmp_path / "data", quiet)
     assert files_in(tmp_path / "data") == {}
 
@@ -215,9 +209,7 @@ def test_the_real_pip_without_a_network_is_one_line(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_torchvision_without_a_network_gives_up_quickly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_torchvision_without_a_network_gives_up_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     import torchvision.datasets  # noqa: F401 - its import is not what is timed
 
     for scheme in ("http", "https"):
@@ -237,9 +229,7 @@ def test_every_closed_road_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_wrong_names_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"data set: found 'nmist', can fetch adult, cifar10, fashion-mnist, imdb, mnist"
-    ):
+    with pytest.raises(DataError, match=r"data set: found 'nmist', can fetch adult, cifar10, fashion-mnist, imdb, mnist"):
         fetch("nmist", tmp_path, quiet)
     with pytest.raises(DataError, match=r"roads: found 'sea', needs torchvision or registry"):
         fetch("mnist", tmp_path, quiet, roads=("sea",))
@@ -251,57 +241,6 @@ def test_a_folder_that_cannot_be_written_is_named(npm: Npm, tmp_path: Path) -> N
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"^tiny: cannot use .*file.*: (Not a directory|File exists)"):
         fetch("tiny", tmp_path / "file", quiet)
-
-
-@pytest.fixture
-def few_pictures(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """The CIFAR-10 package with three images a file instead of ten thousand."""
-    monkeypatch.setattr(cifar10_pictures, "RECORDS", 3)
-    generator = np.random.default_rng(0)
-    members = {CIFAR10_LABELS["train"]: json.dumps([i % 10 for i in range(15)]).encode(),
-               CIFAR10_LABELS["test"]: b"[3, 8, 0]"}  # fmt: skip
-    for file in CIFAR10_FILES:
-        stream = io.BytesIO()
-        Image.fromarray(generator.integers(0, 256, (3, 1024, 3), dtype=np.uint8)).save(stream, "PNG")
-        members[f"package/{file.removesuffix('.bin')}.png"] = stream.getvalue()
-    return members
-
-
-def test_pictures_become_records_channel_by_channel(few_pictures: dict[str, bytes]) -> None:
-    files = binary_files(few_pictures)
-    records = np.frombuffer(files["data_batch_2.bin"], np.uint8).reshape(3, 3073)
-    picture = np.asarray(Image.open(io.BytesIO(few_pictures["package/data_batch_2.png"])))
-    assert records[:, 0].tolist() == [3, 4, 5]
-    assert (records[1, 1:1025] == picture[1, :, 0]).all()
-    assert (records[1, 2049:] == picture[1, :, 2]).all()
-    assert list(files) == list(CIFAR10_FILES)
-
-
-@pytest.mark.parametrize(
-    ("member", "data", "message"),
-    [
-        (CIFAR10_LABELS["test"], b"[1, 2]", r"test_lables.json: found shape \(2,\), needs 3 class numbers from 0 to 9"),
-        (CIFAR10_LABELS["test"], b"[1, 2, 10]", "needs 3 class numbers"),
-        (CIFAR10_LABELS["test"], b"{", "is not a list of class numbers"),
-        (CIFAR10_LABELS["test"], b'{"a": 1}', "is not a list of class numbers"),
-        ("package/test_batch.png", b"GIF89a", "test_batch.png: cannot be decoded"),
-    ],
-)
-def test_wrong_pictures_and_labels_are_named(
-    few_pictures: dict[str, bytes], member: str, data: bytes, message: str
-) -> None:
-    with pytest.raises(DataError, match=message):
-        binary_files(few_pictures | {member: data})
-
-
-def test_a_picture_of_another_shape_or_cut_off_is_named(few_pictures: dict[str, bytes]) -> None:
-    stream = io.BytesIO()
-    Image.new("L", (1024, 3)).save(stream, "PNG")
-    name = "package/test_batch.png"
-    with pytest.raises(DataError, match=r"found 1024 x 3 pixels of L, needs 1024 x 3 of RGB"):
-        binary_files(few_pictures | {name: stream.getvalue()})
-    with pytest.raises(DataError, match=r"test_batch.png: cannot be decoded"):
-        binary_files(few_pictures | {name: few_pictures[name][:2_000]})
 
 
 @pytest.mark.network

@@ -54,9 +54,7 @@ def test_the_digest_follows_the_pixels(pictures: Path) -> None:
 def test_a_broken_picture_is_named(pictures: Path) -> None:
     broken = pictures / "train" / "red" / "1.png"
     broken.write_bytes(broken.read_bytes()[:40])
-    with pytest.raises(
-        DataError, match=r"train/red/1.png: cannot be decoded as a picture .*: repair or remove it"
-    ) as e:
+    with pytest.raises(DataError, match=r"train/red/1.png: cannot be decoded as a picture .*: repair or remove it") as e:
         ImageFolder(path=str(pictures)).load()
     assert "\n" not in str(e.value)
 

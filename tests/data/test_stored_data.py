@@ -90,9 +90,7 @@ def test_a_missing_file_is_named(root: Path) -> None:
     files = idx_files()
     del files[TEST_LABELS]
     put(root / "mnist", files)
-    with pytest.raises(
-        DataError, match=rf"incomplete, {TEST_LABELS} is missing: delete .* `fflbench data fetch mnist`"
-    ):
+    with pytest.raises(DataError, match=rf"incomplete, {TEST_LABELS} is missing: delete .* `fflbench data fetch mnist`"):
         MNIST().load()
 
 

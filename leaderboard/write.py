@@ -1,0 +1,64 @@
+"""Writes the leaderboard beside its results: Markdown, CSV, JSON and the page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from fflbench.errors import UserError
+from fflbench.leaderboard.board import Board
+from fflbench.leaderboard.build import build_board
+from fflbench.leaderboard.html_page import page
+from fflbench.leaderboard.markdown import markdown
+from fflbench.leaderboard.results import load_results
+from fflbench.leaderboard.spreadsheet import spreadsheet
+from fflbench.records import write_atomically
+
+
+@dataclass(frozen=True)
+class LeaderboardFiles:
+    """What was written. `problems` are lines for the user; `text` is the Markdown."""
+
+    markdown: Path
+    csv: Path
+    json: Path
+    html: Path
+    problems: list[str]
+    text: str
+    board: Board
+
+
+def write_leaderboard(results: Path, out: Path | None = None, reference: str = "fedavg") -> LeaderboardFiles:
+    """Read a results folder, write `leaderboard.*` into `out` (default: the same folder).
+
+    >>> files = write_leaderboard(Path("results"))
+    >>> print(files.html)
+    results/leaderboard.html
+    """
+    loaded = load_results(results)
+    board = build_board(loaded, reference)
+    text, table = markdown(board), spreadsheet(board)
+    data = json.dumps(board.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+    contents = {
+        "md": text,
+        "csv": table,
+        "json": data,
+        "html": page(board, loaded, {"leaderboard.csv": table, "leaderboard.md": text}),
+    }
+    folder = out or results
+    paths = {ending: folder / f"leaderboard.{ending}" for ending in contents}
+    for ending, content in contents.items():
+        try:
+            write_atomically(paths[ending], content.encode())
+        except OSError as error:
+            raise UserError(f"leaderboard: {paths[ending]}: cannot be written ({error.strerror})") from None
+    return LeaderboardFiles(
+        markdown=paths["md"],
+        csv=paths["csv"],
+        json=paths["json"],
+        html=paths["html"],
+        problems=list(board.problems),
+        text=text,
+        board=board,
+    )

@@ -1,0 +1,105 @@
+"""The reconstruction attack on gradients of known images."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients, _simulate, total_variation
+from fflbench.attacks.reconstruction.labels import infer_labels
+from fflbench.contracts import Examples, Observation, Rng, TaskView, Upload
+from fflbench.federation.network import Network
+from fflbench.federation.trainer import Trainer
+from fflbench.metrics.images import psnr
+from fflbench.models.convnet64 import ConvNet64
+from fflbench.models.small_cnns import StridedCNN
+
+TASK = TaskView("image", tuple("0123456789"), (1, 16, 16), (0.3,), (0.3,))
+
+
+def observed(
+    images: Tensor, labels: Tensor, steps: int = 1, known: bool = True, model: nn.Module | None = None
+) -> Observation:
+    """What a curious server sees of a victim that trains on these images."""
+    with Rng(1).at("model").inside_torch():
+        network = Network(model or StridedCNN((1, 16, 16), 10), torch.device("cpu"))
+    start = network.flat.clone()
+    trainer = Trainer(network, steps, len(images), "sgd", 0.01, training_mode=False)
+    update = trainer.train(Examples(TASK.normalise(images), labels), start, Rng(2))
+    network.load(start)
+    network.model.eval()
+    upload = Upload(update[None], (0,))
+    return Observation(
+        network.model, network.layout, update, upload, TASK, steps, 0.01, len(images), labels if known else None
+    )
+
+
+def images_of(count: int) -> Tensor:
+    """Smooth pictures in [0, 1]."""
+    grid = torch.linspace(0, 1, 16)
+    waves = [torch.outer((3 + i) * grid, torch.ones(16)) + i * grid[None] for i in range(count)]
+    return torch.stack([(torch.sin(2 * wave) + 1) / 2 for wave in waves])[:, None]
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_simulated_direction_of_the_true_images_is_the_seen_update(steps: int) -> None:
+    images, labels = images_of(2), torch.tensor([3, 8])
+    seen = observed(images, labels, steps)
+    direction = _simulate(seen.model, TASK.normalise(images), labels, steps, 0.01)
+    torch.testing.assert_close(-0.01 * direction, seen.update[seen.layout.trainable], atol=2e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_single_image_comes_back(steps: int) -> None:
+    images, labels = images_of(1), torch.tensor([3])
+    attack = InvertingGradients(steps=300, total_variation=1e-4)
+    guess = attack.reconstruct(observed(images, labels, steps), Rng(0))
+    assert psnr(images, guess.inputs).item() > 25
+    assert guess.inputs.min() >= 0
+    assert guess.inputs.max() <= 1
+
+
+def test_same_stream_same_guess_and_more_restarts_never_cost_more() -> None:
+    seen = observed(images_of(1), torch.tensor([3]))
+    once = InvertingGradients(steps=30).reconstruct(seen, Rng(0))
+    again = InvertingGradients(steps=30).reconstruct(seen, Rng(0))
+    thrice = InvertingGradients(steps=30, restarts=3).reconstruct(seen, Rng(0))
+    assert torch.equal(once.inputs, again.inputs)
+    assert thrice.cost <= once.cost
+    assert thrice.steps == 90
+
+
+@pytest.mark.parametrize("labels", [[4], [1, 1, 5, 9], [0, 1, 2, 3, 4, 5, 6, 7], [2, 2, 2, 2]])
+def test_labels_are_read_from_the_output_layer(labels: list[int]) -> None:
+    seen = observed(images_of(len(labels)), torch.tensor(labels), known=False)
+    assert infer_labels(seen, Rng(0)).tolist() == sorted(labels)
+
+
+def test_labels_of_a_batch_of_eight_on_convnet64() -> None:
+    labels = torch.tensor([7, 0, 3, 3, 9, 1, 5, 5])
+    with Rng(3).at("model").inside_torch():
+        model = ConvNet64((1, 16, 16), 10, width=8)
+    seen = observed(images_of(8), labels, known=False, model=model)
+    assert infer_labels(seen, Rng(0)).tolist() == sorted(labels.tolist())
+
+
+def test_labels_without_an_output_bias() -> None:
+    labels = torch.tensor([2, 6])
+    with Rng(1).at("model").inside_torch():
+        model = nn.Sequential(nn.Flatten(), nn.Linear(256, 20), nn.Sigmoid(), nn.Linear(20, 10, bias=False))
+    seen = observed(images_of(2), labels, known=False, model=model)
+    assert infer_labels(seen, Rng(0)).tolist() == [2, 6]
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
+def test_an_update_that_shows_nothing_gives_an_image_all_the_same(value: float) -> None:
+    seen = observed(images_of(1), torch.tensor([3]))
+    blank = Observation(**{**vars(seen), "update": torch.full_like(seen.update, value)})
+    guess = InvertingGradients(steps=5).reconstruct(blank, Rng(0))
+    assert torch.isfinite(guess.inputs).all()
+
+
+def test_total_variation_by_hand() -> None:
+    image = torch.tensor([[[[0.0, 1.0], [3.0, 3.0]]]])
+    assert total_variation(image).item() == (3 + 2) / 2 + (1 + 0) / 2

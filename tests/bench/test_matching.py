@@ -1,0 +1,78 @@
+"""Pairs that cannot run are known before anything runs, with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fflbench import registry
+from fflbench.contracts import Round, Stage, TaskView, Upload, Visibility
+from fflbench.matching import incompatibility
+from fflbench.suite import load_suite
+
+SUITE = """
+name = "m"
+seeds = [0]
+defenses = [{defense}]
+reference = "d"
+[poisoning]
+attacks = [{attack}]
+[[poisoning.tasks]]
+dataset = "fashion-mnist-small"
+model = "strided-cnn"
+peers = {peers}
+rounds = 1
+"""
+VIEW = TaskView("image", tuple("abcdefghij"), (1, 28, 28), (0.5,), (0.5,), peers=10, rounds=1)
+
+
+@pytest.fixture(autouse=True)
+def summing_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PlainSum(Stage):
+        """Only the sum leaves the peers' hands."""
+
+        reveals = Visibility.SUM
+
+        def share(self, upload: Upload, round: Round) -> Upload:
+            return Upload(upload.rows.mean(0, keepdim=True), upload.peers, Visibility.SUM)
+
+    monkeypatch.setitem(
+        registry._from_files, ("defenses", "plain-sum"), registry.Plugin("defenses", "plain-sum", PlainSum, "test")
+    )
+
+
+def reason(tmp_path: Path, defense: str, attack: str = '"none"', peers: int = 10, view: TaskView = VIEW) -> str | None:
+    path = tmp_path / "m.toml"
+    path.write_text(SUITE.format(defense=defense, attack=attack, peers=peers))
+    return incompatibility(load_suite(str(path)).cells()[0], view)
+
+
+def test_what_fits(tmp_path: Path) -> None:
+    for pipeline in (
+        '["mean"]',
+        '["fragment-mixing", "krum"]',
+        '["plain-sum", "mean"]',
+        '["fragment-mixing", "plain-sum", "mean"]',
+    ):
+        assert reason(tmp_path, f'{{ label = "d", pipeline = {pipeline} }}') is None, pipeline
+
+
+def test_a_rule_that_needs_single_uploads_cannot_work_on_a_sum(tmp_path: Path) -> None:
+    why = reason(tmp_path, '{ label = "d", pipeline = ["plain-sum", "krum"] }')
+    assert why == "Krum needs one upload a peer, the stages reveal only a sum"
+    why = reason(
+        tmp_path, '{ label = "d", pipeline = ["plain-sum", "mean"] }', '{ name = "gaussian-noise", strategy = "S2" }'
+    )
+    assert why == "the attack changes single uploads, the stages reveal only a sum"
+
+
+def test_too_few_peers(tmp_path: Path) -> None:
+    assert "needs at least f + 3" in str(reason(tmp_path, '{ label = "d", name = "krum", f = 4 }', peers=6))
+    assert reason(tmp_path, '{ label = "d", name = "krum", f = 3 }', peers=6) is None
+
+
+def test_an_attack_that_does_not_fit_the_task(tmp_path: Path) -> None:
+    text = TaskView("text", ("neg", "pos"), (16,))
+    flip = '{ name = "label-flip", source = 0 }'
+    assert "target is not given" in str(reason(tmp_path, '{ label = "d", name = "mean" }', flip, view=text))

@@ -1,0 +1,105 @@
+"""Fragment mixing conserves everything and leaves nobody's update whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fflbench.contracts import Rng, Upload, Visibility
+from fflbench.defenses.ffl.mixing import FragmentMixing, exchange_mask, swap
+from fflbench.defenses.ffl.pairing import complete_pairs, draw_pairs
+
+
+@settings(deadline=None, max_examples=60)
+@given(size=st.integers(1, 300), share=st.floats(0.01, 0.99), seed=st.integers(0, 1000))
+def test_swapping_is_its_own_inverse_and_moves_every_entry_whole(size: int, share: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    first, second = torch.randn(2, size, generator=generator)
+    a, b, mask = first.clone(), second.clone(), exchange_mask(size, share, Rng(seed))
+    swap(a, b, mask)
+    assert torch.equal(a, torch.where(mask, second, first))
+    assert torch.equal(b, torch.where(mask, first, second))
+    assert torch.equal(a + b, first + second)
+    swap(a, b, mask)
+    assert torch.equal(a, first)
+    assert torch.equal(b, second)
+
+
+def test_the_mean_is_unchanged_and_every_coordinate_keeps_its_place(make_round: Callable[..., object]) -> None:
+    rows = torch.randn(8, 500)
+    shared = FragmentMixing().share(Upload(rows, tuple(range(8))), make_round(rows))
+    assert torch.equal(shared.rows.sort(dim=0).values, rows.sort(dim=0).values)
+    assert shared.visibility is Visibility.MIXED
+    assert len(shared.pairs) == 4
+    assert not any((row == original).all() for row in shared.rows for original in rows)
+
+
+def test_the_rows_given_are_not_changed(make_round: Callable[..., object]) -> None:
+    rows = torch.randn(4, 50)
+    kept = rows.clone()
+    FragmentMixing().share(Upload(rows, (0, 1, 2, 3)), make_round(rows))
+    assert torch.equal(rows, kept)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3085, 0.5])
+def test_the_share_that_is_exchanged_and_what_it_costs(share: float, make_round: Callable[..., object]) -> None:
+    rows = torch.stack([torch.zeros(40000), torch.ones(40000)])
+    shared = FragmentMixing(exchange=share).share(Upload(rows, (0, 1)), make_round(rows))
+    moved = int(shared.rows[0].sum())
+    assert moved / 40000 == pytest.approx(share, abs=0.01)
+    assert shared.sent == {"exchange": 4 * 2 * moved}
+
+
+def test_an_odd_peer_sits_out_rather_than_expose_itself(make_round: Callable[..., object]) -> None:
+    rows = torch.randn(5, 20)
+    shared = FragmentMixing().share(Upload(rows, (10, 11, 12, 13, 14)), make_round(rows, peers=(10, 11, 12, 13, 14)))
+    assert len(shared.peers) == 4
+    assert len(shared.absent) == 1
+    assert set(shared.peers) | set(shared.absent) == {10, 11, 12, 13, 14}
+    assert shared.rows.shape == (4, 20)
+
+
+def test_nobody_agrees_nobody_uploads(make_round: Callable[..., object]) -> None:
+    rows = torch.randn(4, 20)
+    shared = FragmentMixing().share(Upload(rows, (0, 1, 2, 3)), make_round(rows, consents=lambda k, j: False))
+    assert shared.peers == ()
+    assert shared.rows.shape == (0, 20)
+
+
+def test_masks_differ_between_pairs_and_rounds() -> None:
+    masks = [
+        exchange_mask(64, 0.5, Rng(0).at("round", round=r).at("mask", first=0, second=s)) for r in (0, 1) for s in (1, 2)
+    ]
+    assert len({tuple(mask.tolist()) for mask in masks}) == 4
+
+
+@settings(deadline=None, max_examples=60)
+@given(count=st.integers(0, 12), seed=st.integers(0, 500), refuse=st.sets(st.tuples(st.integers(0, 11), st.integers(0, 11))))
+def test_complete_pairing_is_a_maximal_matching_of_those_who_both_agree(
+    count: int, seed: int, refuse: set[tuple[int, int]]
+) -> None:
+    def agree(k: int, j: int) -> bool:
+        return (k, j) not in refuse
+
+    pairs = complete_pairs(range(count), agree, np.random.default_rng(seed))
+    flat = [peer for pair in pairs for peer in pair]
+    assert len(flat) == len(set(flat))
+    assert all(agree(k, j) and agree(j, k) for k, j in pairs)
+    free = set(range(count)) - set(flat)
+    assert not any(agree(k, j) and agree(j, k) for k in free for j in free if k != j)
+
+
+def test_drawn_pairs_stop_after_the_draws() -> None:
+    def refuse(k: int, j: int) -> bool:
+        return False
+
+    generator = np.random.default_rng(0)
+    assert draw_pairs(range(10), refuse, generator, 20) == []
+    assert len(draw_pairs(range(100), lambda k, j: True, generator, 20)) == 20
+    assert len(draw_pairs(range(10), lambda k, j: True, generator, 20)) == 5
+    assert draw_pairs([4], lambda k, j: True, generator, 20) == []
