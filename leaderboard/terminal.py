@@ -17,6 +17,7 @@ WIDTH = 120
 LONGEST_NAME = 28
 LONGEST_CELL = 20
 LONGEST_NOTE = 110
+MOST_NOTES = 8
 GAP = 2
 STYLES = {"failed": "red", "missing": "red", "partial": "yellow", "diverged": "yellow", "mark": "bold green",
           "incompatible": "dim", "not-measured": "dim", "not-applicable": "dim", "reference": "dim"}  # fmt: skip
@@ -71,7 +72,10 @@ def _text(cell: Cell) -> Text:
 def _notes(view: Table, chunk: list[int]) -> Text | None:
     """What the stars stand for, once for each defense and reason."""
     notes = {f"* {line.head}: {line.cells[i].note}": None for line in view.lines for i in chunk if line.cells[i].small}
-    return Text("\n".join(plain(note, LONGEST_NOTE) for note in notes)) if notes else None
+    lines = [plain(note, LONGEST_NOTE) for note in list(notes)[:MOST_NOTES]]
+    if len(notes) > MOST_NOTES:
+        lines.append(f"* and {len(notes) - MOST_NOTES} more: see the page")
+    return Text("\n".join(lines)) if lines else None
 
 
 def _heading(view: Table, index: int) -> str:

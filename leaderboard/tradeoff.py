@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fflbench.leaderboard.axes import Scale, Tick, padded, padded_percent
 from fflbench.leaderboard.board import Board, JointRow
+from fflbench.leaderboard.intervals import average
 from fflbench.leaderboard.wording import fixed, plain
 
 WIDTH, HEIGHT = 760.0, 430.0
@@ -83,10 +84,10 @@ def _point(row: JointRow) -> tuple[float, float, float] | None:
 
 
 def _grey(board: Board) -> float | None:
-    """What a grey picture scores: below that, nothing leaks. Only where it is one number, on one task."""
+    """What a grey picture scores, over tasks like the dots: below that, nothing leaks."""
     tasks = [task for task in board.tasks if task.track == "reconstruction"]
-    found = [s["grey"]["psnr"] for task in tasks for s in task.references.values() if "psnr" in s.get("grey", {})]
-    return max(found) if len(tasks) == 1 and found else None
+    found = [[s["grey"]["psnr"] for s in task.references.values() if "psnr" in s.get("grey", {})] for task in tasks]
+    return average([max(scores) for scores in found]) if found and all(found) else None
 
 
 def _dots(rows: dict[str, JointRow], places: dict[str, tuple[float, float, float]]) -> list[Dot]:

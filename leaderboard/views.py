@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from fflbench.leaderboard.board import Board, Entry, Row, TaskBoard
 from fflbench.leaderboard.measures import Measure
@@ -50,15 +50,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """`minor` tables are folded away on the page and left out of the terminal."""
+    """`minor` tables are folded away on the page and left out of the terminal. `groups`: headings over several columns."""
 
     key: str
     caption: str
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
-    note: str = ""
     minor: bool = False
-    groups: tuple[tuple[str, int], ...] = field(default=())
+    groups: tuple[tuple[str, int], ...] = ()
 
 
 def joint_table(board: Board) -> Table:
@@ -99,13 +98,17 @@ def _worth_showing(table: Table) -> bool:
 
 def _summary(task: TaskBoard) -> Table:
     keys = [key for key in task.rows[0].totals if any(r.totals[key].status != "not applicable" for r in task.rows)]
-    columns = [Column("Rank", f"by {task.measures[task.ranked_by].label}; = marks ties", "lower")]
-    columns += [_column(task.measures[key]) for key in keys]
+    columns = [_column(task.measures[key]) for key in keys]
     lines = [
-        Line(row.defense, (rank_cell(row), *(entry_cell(row.totals[key], task.measures[key]) for key in keys)), row.note)
+        Line(row.defense, tuple(entry_cell(row.totals[key], task.measures[key]) for key in keys), row.note)
         for row in task.rows
     ]
     lines += _worst_references(task, keys)
+    if any(row.rank for row in task.rows):
+        columns.insert(0, Column("Rank", f"by {task.measures[task.ranked_by].label}; = marks ties", "lower"))
+        ranks = [rank_cell(row) for row in task.rows]
+        ranks += [Cell("", status="rank")] * (len(lines) - len(ranks))
+        lines = [replace(line, cells=(rank, *line.cells)) for rank, line in zip(ranks, lines, strict=True)]
     title = "Poisoning" if task.track == "poisoning" else "Reconstruction"
     return _table(f"{task.key}-summary", f"{title} on {task.label}: over all attacks", columns, lines)
 
@@ -114,16 +117,16 @@ def _by_attack(task: TaskBoard, metric: str, minor: bool = False) -> Table:
     empty = Measure(name=metric, label=metric)
     measure = task.measures.get(metric, empty)
     attacks = [
-        (position, attack.label)
-        for position, attack in enumerate(task.attacks)
+        attack.label
+        for attack in task.attacks
         if any(metric in r.attacks[attack.label] and r.attacks[attack.label][metric].status != "not applicable"
                for r in task.rows)
     ]  # fmt: skip
-    columns = [Column(label, _threat(task, label), measure.better or "higher") for _, label in attacks]
+    columns = [Column(label, _threat(task, label), measure.better or "higher") for label in attacks]
     lines = [
         Line(
             row.defense,
-            tuple(entry_cell(row.attacks[label][metric], measure, anchor(task, label, row)) for _, label in attacks),
+            tuple(entry_cell(row.attacks[label][metric], measure, anchor(task, label, row)) for label in attacks),
         )
         for row in task.rows
     ]
@@ -166,7 +169,7 @@ def _grouped(task: TaskBoard, key: str, caption: str, pairs: Sequence[tuple[str,
 
     for kind in _reference_kinds(task):
         cells = [reference_cell(score(kind)(pair), task.measures[pair[1]]) for pair in pairs]
-        lines.append(Line(kind, tuple(cells), "knowing nothing", pinned=True))
+        lines.append(Line(kind, tuple(cells), _reference_note(kind), pinned=True))
     return _table(f"{task.key}-{key}", caption, columns, lines)
 
 
@@ -174,13 +177,17 @@ def _worst_references(task: TaskBoard, keys: Sequence[str]) -> list[Line]:
     """What knowing nothing scores, under the attack where it scores most."""
     lines = []
     for kind in _reference_kinds(task):
-        cells = [Cell("", status="rank")]
+        cells = []
         for key in keys:
             name = key.removeprefix("worst-")
             found = [scores[kind][name] for scores in task.references.values() if name in scores.get(kind, {})]
             cells.append(reference_cell(max(found, default=None), task.measures[key]))
-        lines.append(Line(kind, tuple(cells), "knowing nothing", pinned=True))
+        lines.append(Line(kind, tuple(cells), _reference_note(kind), pinned=True))
     return lines
+
+
+def _reference_note(kind: str) -> str:
+    return "knowing nothing" if kind in ("grey", "random start") else "for scale"
 
 
 def _reference_kinds(task: TaskBoard) -> list[str]:
@@ -193,7 +200,7 @@ def entry_cell(entry: Entry, measure: Measure, detail: str = "") -> Cell:
         text = DASH if entry.status == "not applicable" else entry.status
         small = entry.note.removeprefix(f"{entry.status}: ") if entry.note != entry.status else ""
         status = entry.status.replace(" ", "-")
-        return Cell(text, plain(small, 48), entry.note, None, status, entry.note or entry.status, detail)
+        return Cell(text, plain(small.split("; ")[0], 48), entry.note, None, status, entry.note or entry.status, detail)
     places = measure.decimals(entry.mean)
     text = with_interval(entry.mean, entry.half_width, places)
     title = f"{measure.label}: mean of {entry.seeds} of {entry.asked} seeds" + (f"; {entry.note}" if entry.note else "")

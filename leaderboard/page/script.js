@@ -107,6 +107,9 @@
     }
   }
 
+  // On a narrow screen the plot starts where the good defenses are.
+  for (const plot of all(".figure.scroll")) plot.scrollLeft = plot.scrollWidth;
+
   const json = document.getElementById("board-data").textContent;
   document.getElementById("download-json").href = `data:application/json;charset=utf-8,${encodeURIComponent(json)}`;
 })();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,9 @@ from fflbench.records import (
     Record,
     RecordStore,
     Specification,
+    Status,
     TaskSpec,
+    Track,
     digest_of,
 )
 
@@ -29,7 +31,7 @@ def specification(
     attack: str = "none",
     defense: str = "fedavg",
     seed: int = 0,
-    track: str = "poisoning",
+    track: Track = "poisoning",
     task: str = "",
     settings: dict[str, Any] | None = None,
     threat: str = "",
@@ -50,11 +52,11 @@ def record(
     seed: int = 0,
     accuracy: float | None = None,
     *,
-    track: str = "poisoning",
+    track: Track = "poisoning",
     task: str = "",
     settings: dict[str, Any] | None = None,
     threat: str = "",
-    status: str = "ok",
+    status: Status = "ok",
     metrics: dict[str, float | None] | None = None,
     version: str = "0.1.0",
     finished: str = "2026-11-20T10:00:00+00:00",
@@ -88,6 +90,19 @@ def write(folder: Path, *records: Record) -> Path:
     for one in records:
         RecordStore(folder).write(one)
     return folder
+
+
+def artefact(
+    store: RecordStore,
+    one: Record,
+    role: Literal["original", "reconstruction"],
+    data: bytes,
+    index: int = 0,
+    scores: dict[str, float] | None = None,
+) -> Artefact:
+    """A file beside a record."""
+    file, digest = store.write_artefact(one.digest, f"{role}-{index}.png", data)
+    return Artefact(file=file, digest=digest, role=role, index=index, scores=scores or {})
 
 
 def png(pixels: np.ndarray[Any, Any]) -> bytes:
@@ -184,9 +199,8 @@ def _leaked(rng: np.random.Generator, store: RecordStore, attack: str, defense: 
         guess = original + np.random.default_rng(seed + index).normal(0, 10 ** (-level / 20), original.shape)
         score = {"psnr": float(-10 * np.log10(((guess.clip(0, 1) - original) ** 2).mean())), "ssim": 0.02 + level / 30}
         scores.append(score)
-        for role, pixels, known in (("original", original, {}), ("reconstruction", guess, score)):
-            file, digest = store.write_artefact(bare.digest, f"{role}-{index}.png", png(pixels))
-            artefacts.append(Artefact(file=file, digest=digest, role=role, index=index, scores=known))
+        artefacts.append(artefact(store, bare, "original", png(original), index))
+        artefacts.append(artefact(store, bare, "reconstruction", png(guess), index, score))
     return bare.model_copy(
         update={
             "artefacts": tuple(artefacts),
@@ -207,4 +221,5 @@ def _picture(seed: int, index: int) -> np.ndarray[Any, Any]:
     hue = np.random.default_rng(10 * seed + index).random((3, 3))
     disc = ((x - hue[2, 0] * 0.4 - 0.3) ** 2 + (y - 0.5) ** 2 < 0.06)[..., None]
     slope = 0.25 + 0.5 * (x * hue[2, 1] + y * (1 - hue[2, 1]))[..., None]
-    return np.where(disc, hue[0], slope * (0.4 + 0.6 * hue[1]))
+    picture: np.ndarray[Any, Any] = np.where(disc, hue[0], slope * (0.4 + 0.6 * hue[1]))
+    return picture

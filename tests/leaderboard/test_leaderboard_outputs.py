@@ -185,16 +185,14 @@ def test_markdown_has_no_markup_from_records(hostile: LeaderboardFiles) -> None:
 
 
 def test_the_command_is_safe_to_paste() -> None:
-    assert command(record("sign flip", "krum")) == (
-        'fflbench run sample --only "fashion-lenet/sign flip/krum" --seeds 0'
-    )
+    assert command(record("sign flip", "krum")) == ('fflbench run sample --only "fashion-lenet/sign flip/krum" --seeds 0')
     quoted = command(record("none", "$(reboot)`x`\"'; rm"))
     assert "'fashion-lenet/none/$(reboot)`x`\"'\"'\"'; rm'" in quoted
     assert command(record("none", "krum\nreboot")) == ""
     assert command(record("none", "krum", provenance={"suite": "--plugin=x.py"})) == ""
 
 
-LABELS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+LABELS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
 @given(LABELS, LABELS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from leaderboard_records import leak, png, record, write
+from leaderboard_records import artefact, leak, png, record, write
 
 from fflbench.leaderboard.axes import Scale, padded_percent, round_step
 from fflbench.leaderboard.build import build_board
@@ -16,7 +16,7 @@ from fflbench.leaderboard.gallery import CHANGED, LARGEST_FILE, LEFT_OUT, Pictur
 from fflbench.leaderboard.html_page import looks
 from fflbench.leaderboard.results import load_results
 from fflbench.leaderboard.tradeoff import Box, tradeoff
-from fflbench.records import Artefact, Record, RecordStore
+from fflbench.records import Record, RecordStore, Status
 
 GREY = png(np.full((8, 8, 3), 0.5))
 WHITE = png(np.ones((8, 8, 3)))
@@ -25,11 +25,11 @@ WHITE = png(np.ones((8, 8, 3)))
 def with_pictures(folder: Path, defense: str = "fedavg", original: bytes = GREY, guess: bytes = WHITE) -> Record:
     bare = leak("deep", defense, 0, 12.0, references={"grey": {"psnr": 9.0, "ssim": 0.1}})
     store = RecordStore(folder)
-    artefacts = []
-    for role, data in (("original", original), ("reconstruction", guess)):
-        file, digest = store.write_artefact(bare.digest, f"{role}-0.png", data)
-        artefacts.append(Artefact(file=file, digest=digest, role=role, scores={"psnr": 12.3} if role != "original" else {}))
-    return bare.model_copy(update={"artefacts": tuple(artefacts)})
+    pair = (
+        artefact(store, bare, "original", original),
+        artefact(store, bare, "reconstruction", guess, scores={"psnr": 12.3}),
+    )
+    return bare.model_copy(update={"artefacts": pair})
 
 
 def only_victim(folder: Path) -> Victim:
@@ -85,7 +85,7 @@ def test_another_victim_is_not_passed_off_as_this_one(tmp_path: Path) -> None:
     assert [guess.other_original for guess in only_victim(tmp_path).guesses] == [False, True]
 
 
-def curve(attack: str, defense: str, seed: int, values: list[float | None], status: str = "ok") -> Record:
+def curve(attack: str, defense: str, seed: int, values: list[float | None], status: Status = "ok") -> Record:
     return record(attack, defense, seed, values[-1], status=status, curves={"accuracy": values})
 
 

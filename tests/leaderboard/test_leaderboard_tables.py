@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from leaderboard_records import leak, record, write
@@ -131,7 +132,10 @@ def test_one_seed_has_no_ranks_and_says_so(tmp_path: Path) -> None:
 
 
 def test_overhead(tmp_path: Path) -> None:
-    costs = {"seconds": {"training": 99.0, "sharing": 2.0, "aggregation": 4.0}, "sent": {"up": 8_000_000, "mix": 2_000_000}}
+    costs: dict[str, Any] = {
+        "seconds": {"training": 99.0, "sharing": 2.0, "aggregation": 4.0},
+        "sent": {"up": 8_000_000, "mix": 2_000_000},
+    }
     one = record(accuracy=50.0, notes={"uploads": 40, "rounds": 4}, **costs)
     found = row(board_of(tmp_path, one), "fedavg").totals
     assert found["seconds-per-round"].mean == 1.5

@@ -1,0 +1,189 @@
+"""The reconstruction track: what the server sees under each defense, and what it makes of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fflbench import registry
+from fflbench.clock import Clock
+from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Round, Stage, Upload, Visibility
+from fflbench.errors import UserError
+from fflbench.federation.observation import Seen, observe
+from fflbench.suite import load_suite
+
+SUITE = """
+name = "o"
+seeds = [{seed}]
+defenses = [{{ label = "d", name = "{defense}" }}]
+reference = "d"
+[reconstruction]
+attacks = ["{attack}"]
+[[reconstruction.tasks]]
+dataset = "{dataset}"
+model = "{model}"
+{settings}
+"""
+
+
+@pytest.fixture
+def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    class Spy(ReconstructionAttack):
+        """Returns grey and keeps what it saw."""
+
+        kept: list[Observation] = []  # noqa: RUF012
+
+        def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+            Spy.kept.append(seen)
+            return Reconstruction(torch.full((seen.examples, *seen.task.input_shape), 0.5), seen.labels)
+
+    Spy.kept = []
+    monkeypatch.setitem(registry._from_files, ("attacks", "spy"), registry.Plugin("attacks", "spy", Spy, "test"))
+
+    def run(settings: str = "", defense: str = "mean", attack: str = "spy", model: str = "strided-cnn",
+            dataset: str = "fashion-mnist-small", seed: int = 0) -> tuple[Seen, list[Observation]]:  # fmt: skip
+        path = tmp_path / "o.toml"
+        path.write_text(SUITE.format(seed=seed, defense=defense, attack=attack, model=model, dataset=dataset, settings=settings))
+        spec = load_suite(str(path)).cells()[0]
+        return observe(spec, torch.device("cpu"), Clock(), lambda done, total: None), Spy.kept
+
+    return run
+
+
+def test_one_step_shows_the_gradient(seen: Any) -> None:
+    _, (saw,) = seen("batch = 3")
+    images = saw.upload.rows
+    assert images.shape == (2, saw.layout.size)
+    assert not saw.model.training
+    assert saw.labels is not None
+    assert saw.labels.shape == (3,)
+    start = torch.cat([p.detach().flatten() for p in saw.model.parameters()])
+    assert start.abs().sum() > 0
+    torch.testing.assert_close(saw.gradient, -saw.update / 0.01)
+
+
+def test_settings_reach_the_observer(seen: Any) -> None:
+    _, saws = seen("batch = 2\npeers = 3\nvictims = 3\nsteps = 4\nlearning_rate = 0.001\nlabels_known = false")
+    assert len(saws) == 3
+    assert {(s.steps, s.learning_rate, s.examples, s.labels) for s in saws} == {(4, 0.001, 2, None)}
+    assert not torch.equal(saws[0].update, saws[1].update)
+
+
+def test_under_mixing_the_victims_upload_is_half_its_partners(seen: Any) -> None:
+    _, (plain,) = seen("")
+    own = plain.upload.rows
+    _, kept = seen("", defense="fragment-mixing+mean")
+    mixed = kept[-1].update
+    from_own = (mixed == own[0]) & (own[0] != own[1])
+    from_partner = (mixed == own[1]) & (own[0] != own[1])
+    differ = int((own[0] != own[1]).sum())
+    assert int(from_own.sum()) + int(from_partner.sum()) == differ
+    assert int(from_own.sum()) / differ == pytest.approx(0.5, abs=0.02)
+    assert kept[-1].upload.visibility is Visibility.MIXED
+
+
+def test_references_stand_beside_the_score(seen: Any) -> None:
+    result, _ = seen("batch = 2\nvictims = 2")
+    assert set(result.references) == {"grey", "random start", "true image"}
+    assert result.metrics["psnr"] == pytest.approx(result.references["grey"]["psnr"]), "the spy answers grey"
+    assert result.references["true image"]["psnr"] == 100
+    assert result.references["random start"]["ssim"] < 0.2
+    assert result.metrics["label-recovery"] == 100
+    assert "label-recovery" not in result.references["grey"] or result.references["grey"]["label-recovery"] is None
+
+
+def test_pictures_are_the_originals_and_the_guesses(seen: Any) -> None:
+    result, _ = seen("batch = 2\nimages = [5, 6, 7, 8]")
+    assert [(p.role, p.index) for p in result.pictures] == [("original", 0), ("reconstruction", 0), ("original", 1), ("reconstruction", 1)]
+    data = registry.load("datasets", "fashion-mnist-small")().load()
+    pixels = np.asarray(Image.open(io.BytesIO(result.pictures[2].png)))
+    assert (pixels == (data.test.inputs[6, 0] * 255).round().numpy()).all()
+    assert (np.asarray(Image.open(io.BytesIO(result.pictures[3].png))) == 128).all()
+    assert set(result.pictures[3].scores) == {"psnr", "ssim"}
+
+
+def test_seeds_draw_other_victims_and_the_same_seed_the_same(seen: Any) -> None:
+    first, again, other = seen("", seed=1)[0], seen("", seed=1)[0], seen("", seed=2)[0]
+    assert first.pictures[0].png == again.pictures[0].png
+    assert first.pictures[0].png != other.pictures[0].png
+
+
+def test_too_few_examples_is_a_clear_error(seen: Any) -> None:
+    with pytest.raises(UserError, match="needs 1002 test examples, has 1000"):
+        seen("images = [0, 1001]")
+
+
+def test_a_victim_that_sat_out_gives_nothing_away(seen: Any) -> None:
+    result, saws = seen("peers = 3\nvictims = 3", defense="fragment-mixing+mean")
+    assert len(saws) == 2
+    assert result.notes["absent victims"] == 1
+    assert result.notes["victims"] == 3
+
+
+def test_a_guess_that_is_not_finite_is_scored_all_the_same(seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(ReconstructionAttack):
+        """NaN everywhere."""
+
+        def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+            return Reconstruction(torch.full((seen.examples, *seen.task.input_shape), float("nan")))
+
+    monkeypatch.setitem(registry._from_files, ("attacks", "broken"), registry.Plugin("attacks", "broken", Broken, "test"))
+    result, _ = seen("", attack="broken")
+    assert result.metrics["psnr"] == pytest.approx(result.references["grey"]["psnr"])
+    assert result.metrics["label-recovery"] is None
+
+
+def test_the_server_of_a_sum_sees_one_row(seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PlainSum(Stage):
+        """Only the mean leaves."""
+
+        reveals = Visibility.SUM
+
+        def share(self, upload: Upload, round: Round) -> Upload:
+            return Upload(upload.rows.mean(0, keepdim=True), upload.peers, Visibility.SUM)
+
+    monkeypatch.setitem(registry._from_files, ("defenses", "plain-sum"), registry.Plugin("defenses", "plain-sum", PlainSum, "t"))
+    _, (saw,) = seen("", defense="plain-sum+mean")
+    assert saw.upload.rows.shape[0] == 1
+
+
+def test_a_malicious_server_may_change_the_model_that_everybody_trains(seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Zeroing(ReconstructionAttack):
+        """Sends an all-zero model."""
+
+        def tamper(self, model: torch.nn.Module, task: object, rng: Rng) -> torch.nn.Module:
+            for parameter in model.parameters():
+                parameter.data.zero_()
+            return model
+
+        def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+            assert not any(p.any() for p in seen.model.parameters())
+            return Reconstruction(torch.zeros(seen.examples, *seen.task.input_shape))
+
+    monkeypatch.setitem(registry._from_files, ("attacks", "zeroing"), registry.Plugin("attacks", "zeroing", Zeroing, "test"))
+    assert seen("", attack="zeroing")[0].metrics["psnr"] is not None
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_inversion_succeeds_against_fedavg_and_fails_against_ffl(seen: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
+
+    class Quick(InvertingGradients):
+        """Inverting Gradients as in the suite quickstart."""
+
+        def __init__(self) -> None:
+            super().__init__(steps=600, total_variation=1e-3)
+
+    monkeypatch.setitem(registry._from_files, ("attacks", "quick"), registry.Plugin("attacks", "quick", Quick, "test"))
+    plain, _ = seen("", attack="quick", seed=seed)
+    mixed, _ = seen("", attack="quick", defense="ffl", seed=seed)
+    assert plain.metrics["psnr"] > 25
+    assert plain.metrics["ssim"] > 0.8
+    assert mixed.metrics["psnr"] < plain.metrics["psnr"] - 10
+    assert mixed.metrics["ssim"] < 0.4

@@ -1,0 +1,268 @@
+"""The round loop on real data: what the server gets, who is selected, what is reported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from fflbench import registry
+from fflbench.clock import Clock
+from fflbench.contracts import (
+    Aggregate,
+    Aggregator,
+    Knowledge,
+    PoisoningAttack,
+    PreAggregator,
+    Round,
+    Stage,
+    Upload,
+    Visibility,
+)
+from fflbench.federation.rounds import run_rounds
+from fflbench.federation.setup import Federation, build_federation
+from fflbench.records import Specification
+from fflbench.suite import load_suite
+
+SUITE = """
+name = "rounds"
+seeds = [0]
+defenses = [{defense}]
+reference = "d"
+[poisoning]
+attacks = [{attack}]
+[[poisoning.tasks]]
+dataset = "fashion-mnist-small"
+model = {{ name = "mlp", hidden = [4] }}
+peers = 6
+participation = {participation}
+rounds = {rounds}
+batch_size = 200
+reported_models = {reported}
+"""
+
+
+@pytest.fixture
+def federation(tmp_path: Path) -> Any:
+    def build(defense: str = "mean", attack: str = '"none"', rounds: int = 2, reported: int = 1, share: float = 1.0) -> Federation:
+        path = tmp_path / "s.toml"
+        entry = defense if defense.startswith("{") else f'{{ label = "d", name = "{defense}" }}'
+        path.write_text(SUITE.format(defense=entry, attack=attack, rounds=rounds, reported=reported, participation=share))
+        return build_federation(specification(path), torch.device("cpu"))
+
+    return build
+
+
+def specification(path: Path) -> Specification:
+    return load_suite(str(path)).cells()[0]
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def add(kind: str, name: str, target: object) -> None:
+        monkeypatch.setitem(registry._from_files, (kind, name), registry.Plugin(kind, name, target, "test"))
+
+    return add
+
+
+def run(federation: Federation) -> tuple[Any, torch.Tensor]:
+    return run_rounds(federation, Clock(), lambda done, total: None)
+
+
+class Recorder(Aggregator):
+    """Keeps what it is given, and takes the mean."""
+
+    seen: ClassVar[list[tuple[Upload, Round]]] = []
+
+    def aggregate(self, upload: Upload, round: Round) -> Aggregate:
+        Recorder.seen.append((upload, round))
+        return Aggregate(upload.rows.mean(0))
+
+
+@pytest.fixture
+def recorder(plugin: Any) -> list[tuple[Upload, Round]]:
+    Recorder.seen = []
+    plugin("defenses", "recorder", Recorder)
+    return Recorder.seen
+
+
+def test_rows_are_updates_of_the_selected_peers(federation: Any, recorder: Any) -> None:
+    fed = federation("recorder", share=0.5)
+    start = fed.global_vector.clone()
+    history, reported = run(fed)
+    (first, round0), (second, round1) = recorder
+    assert first.peers == round0.peers
+    assert len(first.peers) == 3
+    assert history.uploads == 6
+    peer = first.peers[1]
+    own = fed.trainer.train(fed.honest_examples[peer], start, fed.rng.at("training", round=0, peer=peer))
+    torch.testing.assert_close(first.rows[1], own)
+    torch.testing.assert_close(round1.global_vector, start + first.rows.mean(0))
+    torch.testing.assert_close(reported, start + first.rows.mean(0) + second.rows.mean(0))
+    assert history.sent == {"upload": 2 * 3 * 4 * fed.network.layout.size}
+
+
+def test_cells_of_a_seed_are_paired_whatever_attack_and_defense(federation: Any) -> None:
+    """Same model, data, attackers, selection and honest batches: the statistics rest on it."""
+    loud = '{ name = "gaussian-noise", attackers = 0.2 }'
+    first, second = federation("mean", loud, share=0.5), federation("ffl", '{ name = "label-flip", attackers = 0.2 }', share=0.5)
+    assert torch.equal(first.global_vector, second.global_vector)
+    assert first.coalition.members == second.coalition.members
+    for mine, theirs in zip(first.honest_examples, second.honest_examples, strict=True):
+        assert torch.equal(mine.inputs, theirs.inputs)
+    picks = [f.defense.aggregator.select(range(6), 3, 0, f.rng.at("selection", round=0)) for f in (first, second)]
+    assert picks[0] == picks[1]
+    stream = first.rng.at("training", round=0, peer=1)
+    updates = [f.trainer.train(f.honest_examples[1], f.global_vector, stream) for f in (first, second)]
+    assert torch.equal(*updates)
+
+
+def test_the_reported_model_is_the_mean_of_the_last(federation: Any, recorder: Any) -> None:
+    fed = federation("recorder", rounds=4, reported=3)
+    _, reported = run(fed)
+    after = [round_.global_vector + upload.rows.mean(0) for upload, round_ in recorder]
+    torch.testing.assert_close(reported, torch.stack(after[1:]).mean(0))
+
+
+def test_mixing_before_the_mean_changes_nothing_but_what_the_server_sees(federation: Any) -> None:
+    plain, mixed = federation("mean"), federation("fragment-mixing+mean")
+    history, reported = run(mixed)
+    torch.testing.assert_close(reported, run(plain)[1], atol=1e-6, rtol=1e-5)
+    assert history.sent["exchange"] == pytest.approx(history.sent["upload"] / 2, rel=0.02)
+
+
+def test_only_members_are_poisoned_and_only_on_schedule(federation: Any, recorder: Any) -> None:
+    honest = federation("recorder", rounds=3)
+    run(honest)
+    clean = [upload.rows for upload, _ in recorder]
+    recorder.clear()
+    noisy = federation("recorder", '{ name = "gaussian-noise", attackers = 0.4, start = 1, end = 2 }', rounds=3)
+    members = noisy.coalition.members
+    assert len(members) == 2
+    run(noisy)
+    attacked = [upload.rows for upload, _ in recorder]
+    assert torch.equal(attacked[0], clean[0])
+    changed = [peer for peer in range(6) if not torch.equal(attacked[1][peer], clean[1][peer])]
+    assert tuple(changed) == members
+    assert (attacked[1][list(members)] - clean[1][list(members)]).std() > 0.15
+    assert attacked[2][list(members)].std() < 0.1, "the attack is over"
+
+
+def test_what_an_attack_is_shown_depends_on_its_knowledge(federation: Any, plugin: Any) -> None:
+    shown: list[tuple[int, int | None]] = []
+
+    class Curious(PoisoningAttack):
+        """Looks."""
+
+        def poison_updates(self, malicious: torch.Tensor, honest: torch.Tensor | None, round: Round) -> torch.Tensor:
+            shown.append((len(malicious), None if honest is None else len(honest)))
+            return malicious
+
+    class AllKnowing(Curious):
+        """Looks at everything."""
+
+        knowledge = Knowledge.OMNISCIENT
+
+    plugin("attacks", "curious", Curious)
+    plugin("attacks", "all-knowing", AllKnowing)
+    run(federation("mean", '{ name = "curious", attackers = 0.4 }', rounds=1))
+    run(federation("mean", '{ name = "all-knowing", attackers = 0.4 }', rounds=1))
+    assert shown == [(2, None), (2, 4)]
+
+
+@pytest.mark.parametrize(("strategy", "same"), [("S1", False), ("S2", True)])
+def test_strategies_under_mixing(federation: Any, recorder: Any, strategy: str, same: bool) -> None:
+    """S2 uploads the attacker's own update, while its partner still carries the attacker's fragments."""
+    attack = f'{{ name = "gaussian-noise", attackers = 0.2, sigma = 10.0, strategy = "{strategy}" }}'
+    fed = federation('{ label = "d", pipeline = ["fragment-mixing", "recorder"] }', attack, rounds=1)
+    run(fed)
+    upload, _ = recorder[0]
+    (attacker,) = fed.coalition.members
+    partner = next(k if j == attacker else j for k, j in upload.pairs if attacker in (k, j))
+    loud = [(row.abs() > 0.5).float().mean().item() for row in upload.rows]
+    assert loud[upload.peers.index(attacker)] == pytest.approx(0.96 if same else 0.48, abs=0.05)
+    assert loud[upload.peers.index(partner)] == pytest.approx(0.48, abs=0.05)
+
+
+def test_rows_that_are_not_finite(federation: Any, recorder: Any, plugin: Any) -> None:
+    """FedAvg takes them and diverges; a robust rule drops them, each counting as an attacker found."""
+
+    class Nan(PoisoningAttack):
+        """Sends NaN."""
+
+        def poison_updates(self, malicious: torch.Tensor, honest: torch.Tensor | None, round: Round) -> torch.Tensor:
+            return torch.full_like(malicious, float("nan"))
+
+    plugin("attacks", "nans", Nan)
+    history, _ = run(federation("mean", '{ name = "nans", attackers = 0.4 }'))
+    assert history.diverged_in == 1
+    history, reported = run(federation("recorder", '{ name = "nans", attackers = 0.4 }'))
+    assert history.diverged_in is None
+    assert history.rejected == 4
+    assert torch.isfinite(reported).all()
+    upload, round_ = recorder[0]
+    assert len(upload.peers) == 4
+    assert round_.tolerated == 0
+    history, _ = run(federation("ffl", '{ name = "nans", attackers = 0.2 }', rounds=3))
+    assert history.diverged_in is None
+
+
+def test_an_adaptive_attack_rehearses_against_the_defense_without_touching_it(federation: Any, plugin: Any) -> None:
+    answers: list[torch.Tensor] = []
+
+    class Rehearsing(PoisoningAttack):
+        """Asks the defense twice."""
+
+        knowledge = Knowledge.OMNISCIENT
+
+        def poison_updates(self, malicious: torch.Tensor, honest: torch.Tensor | None, round: Round) -> torch.Tensor:
+            assert round.defense is not None
+            rows = torch.cat([malicious, honest])
+            answers.extend(round.defense(rows) for _ in range(2))
+            return malicious
+
+    plugin("attacks", "rehearsing", Rehearsing)
+    asked, plain = federation("ffl", '{ name = "rehearsing", attackers = 0.2 }'), federation("ffl", '"none"')
+    run(asked)
+    run(plain)
+    assert torch.equal(answers[0], answers[1])
+    assert asked.defense.aggregator.overall == plain.defense.aggregator.overall
+
+
+def test_stages_and_pre_aggregators_run_in_order(federation: Any, recorder: Any, plugin: Any) -> None:
+    class Doubling(Stage):
+        """Doubles."""
+
+        def share(self, upload: Upload, round: Round) -> Upload:
+            return Upload(upload.rows * 2, upload.peers, row_bytes=7)
+
+    class PlusOne(PreAggregator):
+        """Adds one."""
+
+        def transform(self, upload: Upload, round: Round) -> Upload:
+            return Upload(upload.rows + 1, upload.peers)
+
+    plugin("defenses", "doubling", Doubling)
+    plugin("defenses", "plus-one", PlusOne)
+    run(federation("recorder", rounds=1))
+    history, _ = run(federation("doubling+plus-one+recorder", rounds=1))
+    (plain, _), (changed, _) = recorder
+    torch.testing.assert_close(changed.rows, plain.rows * 2 + 1)
+    assert history.sent == {"upload": 6 * 7}
+
+
+def test_a_sum_reaches_the_server_as_one_row(federation: Any, plugin: Any) -> None:
+    class PlainSum(Stage):
+        """Only the mean leaves."""
+
+        reveals = Visibility.SUM
+
+        def share(self, upload: Upload, round: Round) -> Upload:
+            return Upload(upload.rows.mean(0, keepdim=True), upload.peers, Visibility.SUM)
+
+    plugin("defenses", "plain-sum", PlainSum)
+    _, summed = run(federation("plain-sum+mean", '{ name = "gaussian-noise", attackers = 0.2 }'))
+    _, plain = run(federation("mean", '{ name = "gaussian-noise", attackers = 0.2 }'))
+    torch.testing.assert_close(summed, plain, atol=1e-6, rtol=1e-5)

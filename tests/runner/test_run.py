@@ -1,0 +1,145 @@
+"""Running a suite: same results however it runs, nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from fflbench.errors import UserError
+from fflbench.records import Record, RecordStore
+from fflbench.runner.run import Run, Settings, start
+from fflbench.suite import load_suite
+from tests.runner.conftest import write_tiny
+
+COMMAND = [sys.executable, "-m", "fflbench"]
+
+
+def run(suite: Path, results: Path, **settings: object) -> Run:
+    running = start(load_suite(str(suite)), results, Settings(**settings))
+    for _ in running.go():
+        pass
+    return running
+
+
+def records(results: Path) -> dict[str, Record]:
+    found, problems = RecordStore(results).read_all()
+    assert problems == []
+    return {record.specification.name: record for record in found}
+
+
+def test_one_worker_and_two_agree_bit_for_bit_and_a_rerun_does_nothing(tiny: Path, tmp_path: Path) -> None:
+    run(tiny, tmp_path / "one", jobs=1)
+    run(tiny, tmp_path / "two", jobs=2)
+    one, two = records(tmp_path / "one"), records(tmp_path / "two")
+    assert len(one) == 2 * (2 * 2 + 2)
+    assert {r.status for r in one.values()} == {"ok"}
+    assert {name: r.comparable() for name, r in one.items()} == {name: r.comparable() for name, r in two.items()}
+
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "two" / "records").iterdir()}
+    again = run(tiny, tmp_path / "two", jobs=2)
+    assert [item.new for item in again.finished] == [False] * len(one)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "two" / "records").iterdir()} == written
+
+
+def test_only_what_is_missing_runs(tiny: Path, tmp_path: Path) -> None:
+    first = run(tiny, tmp_path / "r", jobs=1, only=("clothes/none",), seeds=(0,))
+    lost = first.store.path(first.finished[0].record.digest)
+    kept = lost.read_bytes()
+    lost.write_bytes(kept[: len(kept) // 2])
+    second = run(tiny, tmp_path / "r", jobs=1, only=("clothes/none",), seeds=(0,))
+    assert Counter(item.new for item in second.finished) == {True: 1, False: 1}
+    assert Record.model_validate_json(lost.read_bytes()).comparable() == Record.model_validate_json(kept).comparable()
+
+
+def test_whatever_a_cell_does_only_that_cell_fails(misbehaving: Path, tmp_path: Path) -> None:
+    from fflbench import registry
+
+    registry.load_file(misbehaving)
+    suite = write_tiny(tmp_path, "raising", "killed", "exiting", "hanging", "exploding")
+    settings = {"jobs": 2, "plugins": (misbehaving,), "limit": 15.0, "only": ("clothes/none",), "seeds": (0,)}
+    done = run(suite, tmp_path / "r", **settings)
+    by_defense = {item.record.specification.defense.label: item.record for item in done.finished}
+    assert {label: r.status for label, r in by_defense.items()} == {
+        "fedavg": "ok", "ffl": "ok", "raising": "failed", "killed": "failed", "exiting": "failed", "hanging": "failed",
+        "exploding": "diverged",
+    }  # fmt: skip
+    assert by_defense["raising"].error == "ZeroDivisionError: on purpose"
+    log = tmp_path / "r" / "logs" / f"{by_defense['raising'].digest}.txt"
+    assert "misbehave" in log.read_text()
+    assert "SIGKILL" in by_defense["killed"].error
+    assert "exit code 7" in by_defense["exiting"].error
+    assert "longer than the limit of 15 s" in by_defense["hanging"].error
+    assert "not finite after round 2" in by_defense["exploding"].error
+    assert by_defense["exploding"].metrics["accuracy"] is None
+
+    kept = run(suite, tmp_path / "r", **settings)
+    assert not any(item.new for item in kept.finished), "failed cells are kept"
+    retried = run(suite, tmp_path / "r", **{**settings, "retry_failed": True, "only": ("clothes/none/raising",)})
+    assert [item.new for item in retried.finished] == [True]
+
+
+def test_a_change_of_the_plugins_source_makes_its_records_stale_and_no_others(tmp_path: Path) -> None:
+    text = """
+from fflbench.contracts import Aggregate, Aggregator
+from fflbench.registry import register
+from helper_of_mine import FACTOR
+@register("scaled-{n}")
+class Scaled(Aggregator):
+    '''Scaled mean.'''
+    def aggregate(self, upload, round):
+        return Aggregate(upload.rows.mean(0) * FACTOR)
+"""
+    digests = []
+    for n, factor in (("1", "1.0"), ("1", "0.5")):
+        folder = tmp_path / factor
+        folder.mkdir()
+        (folder / "helper_of_mine.py").write_text(f"FACTOR = {factor}\n")
+        (folder / "plugin.py").write_text(text.format(n=n))
+        suite = write_tiny(folder, f"scaled-{n}")
+        script = (
+            "import sys; from pathlib import Path; from fflbench import registry; from fflbench.suite import load_suite;"
+            "from fflbench.runner.run import plan, Settings; sys.path.insert(0, sys.argv[2]);"
+            "registry.load_file(Path(sys.argv[2]) / 'plugin.py');"
+            "[print(p.cell.specification.defense.label, p.cell.digest) for p in plan(load_suite(sys.argv[1]),"
+            "Settings(only=('clothes/none',), seeds=(0,)))]"
+        )
+        done = subprocess.run([sys.executable, "-c", script, str(suite), str(folder)], capture_output=True, text=True, check=True)
+        digests.append(dict(line.split() for line in done.stdout.splitlines()))
+    assert digests[0]["fedavg"] == digests[1]["fedavg"]
+    assert digests[0]["scaled-1"] != digests[1]["scaled-1"]
+
+
+def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tiny: Path, tmp_path: Path) -> None:
+    results = tmp_path / "r"
+    slow = tiny.read_text().replace("rounds = 3", "rounds = 60")
+    tiny.write_text(slow)
+    command = [*COMMAND, "run", str(tiny), "--results", str(results), "--jobs", "2", "--only", "clothes"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
+        deadline = time.monotonic() + 120
+        while not list(results.glob("records/*.json")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "Interrupted. Nothing that was finished is lost" in output
+    assert "Traceback" not in output
+    before = set(records(results))
+    assert 0 < len(before) < 8
+    tiny_again = run(tiny, results, jobs=2, only=("clothes",))
+    assert {item.record.specification.name for item in tiny_again.finished if not item.new}.issuperset(before)
+    assert len(records(results)) == 8
+
+
+def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="results folder .*: cannot be written to"):
+        run(tiny, tmp_path / "file", jobs=1)
+    shutil.rmtree(tmp_path / "r", ignore_errors=True)
