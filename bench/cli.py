@@ -124,7 +124,9 @@ def info(name: Annotated[str, typer.Argument(help="A registered name.")], plugin
 def leaderboard(
     results: Annotated[Path, typer.Argument(help="A results folder.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where to write. [default: the results folder]")] = None,
-    reference: Annotated[str, typer.Option(help="The defense that others are compared with.")] = "fedavg",
+    reference: Annotated[
+        str | None, typer.Option(help="The defense that others are compared with. [default: fedavg, or the first]")
+    ] = None,
 ) -> None:
     """Turn records into tables (Markdown, CSV, JSON) and a page.
 

@@ -37,7 +37,6 @@ class _SuiteFile(pydantic.BaseModel):
     model_config = _CLOSED
     name: Label
     description: str = ""
-    reference: str = "fedavg"
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     defenses: Annotated[list[Table | str], Field(min_length=1)]
     poisoning: _TrackFile | None = None
@@ -61,7 +60,6 @@ class Suite:
     name: str
     description: str
     source: str
-    reference: str
     seeds: tuple[int, ...]
     tracks: tuple[TrackPlan, ...]
 
@@ -121,9 +119,7 @@ def _resolve(file: _SuiteFile, where: str, source: str) -> Suite:
     if not tracks:
         raise UserError(f"{where}: has neither [poisoning] nor [reconstruction], needs at least one")
     _unique([t.label for plan in tracks for t in plan.tasks], f"{where}: tasks")
-    if file.reference not in by_label:
-        raise UserError(f"{where}: reference: found {file.reference!r}, needs one of {', '.join(by_label)}")
-    return Suite(file.name, file.description, source, file.reference, tuple(file.seeds), tuple(tracks))
+    return Suite(file.name, file.description, source, tuple(file.seeds), tuple(tracks))
 
 
 def _track(track: Track, file: _TrackFile, defenses: dict[str, DefenseSpec], where: str) -> TrackPlan:

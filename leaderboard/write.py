@@ -11,9 +11,12 @@ from fflbench.leaderboard.board import Board
 from fflbench.leaderboard.build import build_board
 from fflbench.leaderboard.html_page import page
 from fflbench.leaderboard.markdown import markdown
-from fflbench.leaderboard.results import load_results
+from fflbench.leaderboard.results import Results, load_results
 from fflbench.leaderboard.spreadsheet import spreadsheet
+from fflbench.leaderboard.wording import plain
 from fflbench.records import write_atomically
+
+PREFERRED = "fedavg"
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,16 @@ class LeaderboardFiles:
     board: Board
 
 
-def write_leaderboard(results: Path, out: Path | None = None, reference: str = "fedavg") -> LeaderboardFiles:
-    """Read a results folder, write `leaderboard.*` into `out` (default: the same folder).
+def write_leaderboard(results: Path, out: Path | None = None, reference: str | None = None) -> LeaderboardFiles:
+    """Read a results folder, write `leaderboard.*` into `out` (default: the same folder). Differences are to the defense
+    `reference`, by default `fedavg` or, where that did not run, the first one.
 
     >>> files = write_leaderboard(Path("results"))
     >>> print(files.html)
     results/leaderboard.html
     """
     loaded = load_results(results)
-    board = build_board(loaded, reference)
+    board = build_board(loaded, _reference(loaded, reference))
     text, table = markdown(board), spreadsheet(board)
     data = json.dumps(board.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
     contents = {
@@ -62,3 +66,12 @@ def write_leaderboard(results: Path, out: Path | None = None, reference: str = "
         text=text,
         board=board,
     )
+
+
+def _reference(results: Results, wanted: str | None) -> str:
+    labels = list(dict.fromkeys(label for task in results.tasks for label in task.defenses))
+    if wanted is None:
+        return PREFERRED if PREFERRED in labels else labels[0]
+    if wanted not in labels:
+        raise UserError(f"--reference: found {wanted!r}, which has no record; needs one of {plain(', '.join(labels), 500)}")
+    return wanted

@@ -9,8 +9,10 @@ from rich.console import Console
 from fflbench.leaderboard import tables_for_terminal, write_leaderboard
 
 
-def leaderboard_command(results: Path, out: Path | None, reference: str) -> None:
+def leaderboard_command(results: Path, out: Path | None, reference: str | None) -> None:
     console, warnings = Console(highlight=False), Console(stderr=True, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 120
     files = write_leaderboard(results, out, reference)
     for line in files.problems:
         warnings.print(line, markup=False)

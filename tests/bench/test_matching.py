@@ -15,7 +15,6 @@ SUITE = """
 name = "m"
 seeds = [0]
 defenses = [{defense}]
-reference = "d"
 [poisoning]
 attacks = [{attack}]
 [[poisoning.tasks]]

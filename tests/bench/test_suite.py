@@ -111,7 +111,6 @@ def test_the_specification_decides_the_digest(tmp_path: Path) -> None:
     ('label = "clothes"', 'label = "a/b"', "found the label 'a/b', needs 1 to 60 printable characters without /"),
     ('label = "loud"', 'label = "none"', "'none' is there 2 times; give each its own `label`"),
     ("[poisoning]", "[poisoning", "is not valid TOML"),
-    ('name = "mine"', 'name = "mine"\nreference = "krum"', "reference: found 'krum', needs one of fedavg, ffl, mixed krum"),
 ])  # fmt: skip
 def test_a_bad_suite_is_one_clear_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in GOOD

@@ -22,7 +22,6 @@ SUITE = """
 name = "o"
 seeds = [{seed}]
 defenses = [{{ label = "d", name = "{defense}" }}]
-reference = "d"
 [reconstruction]
 attacks = ["{attack}"]
 [[reconstruction.tasks]]

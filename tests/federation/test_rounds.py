@@ -30,7 +30,6 @@ SUITE = """
 name = "rounds"
 seeds = [0]
 defenses = [{defense}]
-reference = "d"
 [poisoning]
 attacks = [{attack}]
 [[poisoning.tasks]]

@@ -10,7 +10,6 @@ TINY = """
 name = "tiny"
 seeds = [0, 1]
 defenses = [{defenses}]
-reference = "fedavg"
 
 [poisoning]
 attacks = ["none", {{ name = "gaussian-noise", attackers = 0.4 }}]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +139,5 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tiny: Path, tmp_path: 
 
 def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="results folder .*: cannot be written to"):
+    with pytest.raises(UserError, match=r"results folder .*: cannot be written to"):
         run(tiny, tmp_path / "file", jobs=1)
-    shutil.rmtree(tmp_path / "r", ignore_errors=True)
