@@ -31,6 +31,7 @@ class _TrackFile(pydantic.BaseModel):
     tasks: list[Table]
     attacks: list[Table | str]
     defenses: list[str] | None = None
+    seeds: list[Annotated[int, Field(ge=0)]] | None = None
 
 
 class _SuiteFile(pydantic.BaseModel):
@@ -45,12 +46,13 @@ class _SuiteFile(pydantic.BaseModel):
 
 @dataclass(frozen=True)
 class TrackPlan:
-    """One track of a suite: its tasks, attacks and the defenses they meet."""
+    """One track of a suite: its tasks, attacks, the defenses they meet, and the seeds."""
 
     track: Track
     tasks: tuple[TaskSpec, ...]
     attacks: tuple[AttackSpec, ...]
     defenses: tuple[DefenseSpec, ...]
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,16 @@ class Suite:
     name: str
     description: str
     source: str
-    seeds: tuple[int, ...]
     tracks: tuple[TrackPlan, ...]
 
     def cells(self, only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> list[Specification]:
-        """All cells, seed by seed; `only` keeps those whose `task/attack/defense` matches one of the patterns (shell
+        """All cells, track by track and seed by seed; `only`
+        keeps those whose `task/attack/defense` matches one of the patterns (shell
         wildcards; left-out parts match everything). Raises `UserError` when a pattern matches nothing."""
         every = [
             Specification(track=plan.track, task=task, attack=attack, defense=defense, seed=seed)
-            for seed in seeds or self.seeds
             for plan in self.tracks
+            for seed in seeds or plan.seeds
             for task in plan.tasks
             for attack in plan.attacks
             for defense in plan.defenses
@@ -113,16 +115,16 @@ def _resolve(file: _SuiteFile, where: str, source: str) -> Suite:
     by_label = {defense.label: defense for defense in defenses}
     tracks: list[TrackPlan] = []
     if file.poisoning:
-        tracks.append(_track("poisoning", file.poisoning, by_label, where))
+        tracks.append(_track("poisoning", file.poisoning, by_label, file.seeds, where))
     if file.reconstruction:
-        tracks.append(_track("reconstruction", file.reconstruction, by_label, where))
+        tracks.append(_track("reconstruction", file.reconstruction, by_label, file.seeds, where))
     if not tracks:
         raise UserError(f"{where}: has neither [poisoning] nor [reconstruction], needs at least one")
     _unique([t.label for plan in tracks for t in plan.tasks], f"{where}: tasks")
-    return Suite(file.name, file.description, source, tuple(file.seeds), tuple(tracks))
+    return Suite(file.name, file.description, source, tuple(tracks))
 
 
-def _track(track: Track, file: _TrackFile, defenses: dict[str, DefenseSpec], where: str) -> TrackPlan:
+def _track(track: Track, file: _TrackFile, defenses: dict[str, DefenseSpec], seeds: list[int], where: str) -> TrackPlan:
     place = f"{where}: {track}"
     chosen = list(defenses) if file.defenses is None else file.defenses
     for label in chosen:
@@ -133,7 +135,8 @@ def _track(track: Track, file: _TrackFile, defenses: dict[str, DefenseSpec], whe
     tasks = [_task(track, entry, f"{place}.tasks.{i}") for i, entry in enumerate(file.tasks)]
     attacks = [_attack(track, entry, f"{place}.attacks.{i}") for i, entry in enumerate(file.attacks)]
     _unique([a.label for a in attacks], f"{place}.attacks")
-    return TrackPlan(track, tuple(tasks), tuple(attacks), tuple(defenses[label] for label in chosen))
+    return TrackPlan(track, tuple(tasks), tuple(attacks), tuple(defenses[label] for label in chosen),
+                     tuple(file.seeds or seeds))  # fmt: skip
 
 
 def _task(track: Track, entry: Table, where: str) -> TaskSpec:

@@ -81,7 +81,7 @@ def observe(spec: Specification, device: torch.device, clock: Clock, progress: P
             guesses.append(_reconstruct(victim, attack, network, upload, task, settings, batches[victim], rng))
             progress(victim + 1, settings.victims)
     with clock.phase("evaluation"):
-        seen = _score(task, batches[: settings.victims], guesses, rng)
+        seen = _score(task, batches[: settings.victims], guesses, settings.labels_known, rng)
     seen.sent = dict(upload.sent)
     seen.uploads = len(upload.peers)
     seen.notes |= {"steps": sum(g.steps for g in guesses if g), "visibility": upload.visibility.name.lower()}
@@ -142,8 +142,9 @@ def _reconstruct(
     return attack.reconstruct(seen, rng.at("reconstruction", victim=victim))
 
 
-def _score(task: Task, batches: list[Examples], guesses: list[Reconstruction | None], rng: Rng) -> Seen:
-    """Mean scores over victims; beside them what grey and random pixels score on the same images."""
+def _score(task: Task, batches: list[Examples], guesses: list[Reconstruction | None], labels_known: bool, rng: Rng) -> Seen:
+    """Mean scores over victims; beside them what grey and random pixels score on the same images. Labels that the server
+    was told are not scored as recovered."""
     rows: dict[str, list[dict[str, float | None]]] = defaultdict(list)
     pictures: list[Picture] = []
     absent = 0
@@ -153,7 +154,8 @@ def _score(task: Task, batches: list[Examples], guesses: list[Reconstruction | N
         noise = torch.randn(originals.shape, generator=rng.at("reference", victim=victim).torch())
         absent += guess is None
         images = grey if guess is None else guess.inputs.cpu().nan_to_num(0.5, 1.0, 0.0).clamp(0, 1)
-        labels = None if guess is None or guess.labels is None else guess.labels.cpu()
+        found = None if labels_known or guess is None else guess.labels
+        labels = None if found is None else found.cpu()
         for name, candidate in _candidates(task, images, originals, noise):
             matched = candidate[match(originals, candidate)]
             known = (batch.targets, labels) if name == "attack" and labels is not None else (None, None)

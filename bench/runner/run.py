@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from fflbench.records import RecordStore, Specification
 from fflbench.rng import Rng
 from fflbench.runner.cell import Cell, make_cell, results_folder, timestamp
 from fflbench.runner.pool import Finished, Workers
+from fflbench.runner.views import repeat_record, view_of
 from fflbench.suite import Suite
 
 
@@ -51,7 +53,7 @@ class Run:
     def go(self) -> Iterator[Finished | None]:
         """Yields every cell as it is settled: first those with a record, then the incompatible ones, then those that run.
         None in between means that time has passed. Stopping the iteration stops the workers."""
-        waiting = []
+        waiting: dict[str, list[Cell]] = defaultdict(list)
         for item in self.planned:
             known = self.store.read(item.cell.digest)
             if known and not (known.status == "failed" and self.settings.retry_failed):
@@ -61,12 +63,20 @@ class Run:
                 self.store.write(record)
                 yield self._settle(Finished(item.cell, record))
             else:
-                waiting.append(item.cell)
-        if waiting:
-            jobs = min(self.settings.jobs, len(waiting))
-            with Workers(jobs, self.store, self.settings.plugins, self.settings.limit) as workers:
-                for news in workers.run(waiting):
-                    yield self._settle(news) if news else None
+                waiting[view_of(item.cell)].append(item.cell)
+        if not waiting:
+            return
+        leaders = [cells[0] for cells in waiting.values()]
+        followers = {cells[0].digest: cells[1:] for cells in waiting.values()}
+        jobs = min(self.settings.jobs, len(leaders))
+        with Workers(jobs, self.store, self.settings.plugins, self.settings.limit) as workers:
+            for news in workers.run(leaders):
+                if news is None:
+                    yield None
+                    continue
+                yield self._settle(news)
+                for cell in followers[news.cell.digest]:
+                    yield self._settle(Finished(cell, repeat_record(news.record, cell, self.store)))
 
     def _settle(self, item: Finished) -> Finished:
         self.finished.append(item)

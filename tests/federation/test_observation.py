@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from fflbench import registry
+from fflbench.attacks.reconstruction.labels import infer_labels
 from fflbench.clock import Clock
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Round, Stage, Upload, Visibility
 from fflbench.errors import UserError
@@ -93,7 +94,7 @@ def test_references_stand_beside_the_score(seen: Any) -> None:
     assert result.metrics["psnr"] == pytest.approx(result.references["grey"]["psnr"]), "the spy answers grey"
     assert result.references["true image"]["psnr"] == 100
     assert result.references["random start"]["ssim"] < 0.2
-    assert result.metrics["label-recovery"] == 100
+    assert result.metrics["label-recovery"] is None, "the server was told the labels"
     assert "label-recovery" not in result.references["grey"] or result.references["grey"]["label-recovery"] is None
 
 
@@ -186,3 +187,15 @@ def test_inversion_succeeds_against_fedavg_and_fails_against_ffl(seen: Any, seed
     assert plain.metrics["ssim"] > 0.8
     assert mixed.metrics["psnr"] < plain.metrics["psnr"] - 10
     assert mixed.metrics["ssim"] < 0.4
+
+
+def test_labels_that_the_server_had_to_find_are_scored(seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reader(ReconstructionAttack):
+        """Reads labels, guesses grey."""
+
+        def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+            return Reconstruction(torch.full((seen.examples, *seen.task.input_shape), 0.5), infer_labels(seen, rng))
+
+    monkeypatch.setitem(registry._from_files, ("attacks", "reader"), registry.Plugin("attacks", "reader", Reader, "test"))
+    assert seen("batch = 4\nlabels_known = false", attack="reader")[0].metrics["label-recovery"] == 100
+    assert seen("batch = 4", attack="reader")[0].metrics["label-recovery"] is None

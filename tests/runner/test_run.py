@@ -58,6 +58,20 @@ def test_only_what_is_missing_runs(tiny: Path, tmp_path: Path) -> None:
     assert Record.model_validate_json(lost.read_bytes()).comparable() == Record.model_validate_json(kept).comparable()
 
 
+def test_what_the_server_sees_alike_is_observed_once_and_recorded_for_each(tmp_path: Path) -> None:
+    suite = write_tiny(tmp_path, "median", "fragment-mixing+krum")
+    suite.write_text(suite.read_text().replace('defenses = ["fedavg", "ffl"]\n', "", 1))
+    together = run(suite, tmp_path / "together", jobs=2, only=("picture",), seeds=(0,))
+    alone = run(suite, tmp_path / "alone", jobs=1, only=("picture/*/median", "picture/*/fragment-mixing+krum"), seeds=(0,))
+    assert len(together.finished) == 4
+    first, second = records(tmp_path / "together"), records(tmp_path / "alone")
+    assert {name: first[name].comparable() for name in second} == {name: r.comparable() for name, r in second.items()}
+    assert first["picture / inverting-gradients / median / seed 0"].metrics == first[
+        "picture / inverting-gradients / fedavg / seed 0"].metrics  # fmt: skip
+    for item in alone.finished:
+        assert all((tmp_path / "together" / artefact.file).is_file() for artefact in item.record.artefacts)
+
+
 def test_whatever_a_cell_does_only_that_cell_fails(misbehaving: Path, tmp_path: Path) -> None:
     from fflbench import registry
 

@@ -1,0 +1,35 @@
+"""Reconstruction cells in which the server sees the same thing: observed once, recorded for every defense.
+
+The observer looks at what leaves the peers' hands, before anything is aggregated. Defenses with the same stages (all that
+have none, say) therefore show it the same round, and the attack would return the same images bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fflbench.records import Artefact, Record, RecordStore, digest_of
+from fflbench.runner.cell import Cell
+
+
+def view_of(cell: Cell) -> str:
+    """A digest that cells share exactly when their server sees the same; a poisoning cell shares it with none."""
+    spec = cell.specification
+    if spec.track == "poisoning":
+        return cell.digest
+    stages = tuple(part for part in spec.defense.parts if part.kind == "stage")
+    seen = spec.model_copy(update={"defense": spec.defense.model_copy(update={"label": "", "parts": stages})})
+    return digest_of(["view", replace(cell, specification=seen).digest])
+
+
+def repeat_record(record: Record, cell: Cell, store: RecordStore) -> Record:
+    """Write the record of another cell with the same view as this cell's own, pictures included."""
+    artefacts = []
+    for artefact in record.artefacts:
+        name = artefact.file.rpartition("/")[2]
+        file, _ = store.write_artefact(cell.digest, name, (store.folder / artefact.file).read_bytes())
+        artefacts.append(Artefact(**{**artefact.model_dump(), "file": file}))
+    content = {name: getattr(record, name) for name in ("error", "metrics", "references", "notes", "seconds", "sent")}
+    own = cell.record(record.status, record.provenance.started, artefacts=tuple(artefacts), **content)
+    store.write(own)
+    return own
