@@ -143,7 +143,8 @@ class Layout:
 
     @property
     def last_layer(self) -> slice:
-        """The trainable tensors of the last module that has any: for a classifier its output weight and bias."""
+        """The trainable tensors of the module registered last: for a classifier its output weight and bias, so models
+        register their output layer last."""
         trained = [p for p in self.parameters if p.trainable]
         owner = trained[-1].name.rpartition(".")[0]
         start = min(p.offset for p in trained if p.name.rpartition(".")[0] == owner)
@@ -284,7 +285,7 @@ class Upload:
 @dataclass(frozen=True)
 class Aggregate:
     """The server's step `vector[d]` (added to the global parameters) and, where the rule has one, its trust in each
-    peer whose row it saw: larger means trusted more, 0 means the row did not count."""
+    peer whose row it saw: larger means trusted more."""
 
     vector: Tensor
     trust: dict[int, float] | None = None
@@ -427,7 +428,8 @@ class Stage:
         return trainer
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        """From what the peers (or the stage before) would send to what they send."""
+        """From what the peers (or the stage before) would send to what they send. Changes the `upload` it gets into a new
+        one; the rows of the old one must stay as they are."""
         return upload
 
 

@@ -34,6 +34,9 @@ def _unfit_poisoning(spec: Specification, defense: Defense, attack: PoisoningAtt
     blind = defense.blind_part()
     if blind:
         return f"{blind[0]} needs {_SEES[blind[1]]}, the stages reveal only {_SEES[defense.reveals]}"
+    share = spec.attack.coalition["attackers"]
+    if share > 0 and int(share * settings.peers + 1e-9) == 0:
+        return f"attackers: {share:g} of {settings.peers} peers is nobody; use more peers or a larger share"
     cheats = spec.attack.coalition["strategy"] == "S2" or type(attack).poison_upload is not PoisoningAttack.poison_upload
     if cheats and defense.reveals is Visibility.SUM:
         return "the attack changes single uploads, the stages reveal only a sum"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -47,7 +48,7 @@ class InvertingGradients(ReconstructionAttack):
             generator = rng.at("start", restart=restart).torch(seen.update.device)
             start = torch.randn(shape, generator=generator, device=seen.update.device)
             value, found = self._descend(start, cost, seen)
-            if best is None or value < best[0]:
+            if best is None or value < best[0] or math.isnan(best[0]):
                 best = value, found
         assert best is not None
         images = seen.task.denormalise(best[1]).clamp(0, 1)

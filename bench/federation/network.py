@@ -1,4 +1,4 @@
-"""A model whose tensors are views into one flat vector, so that an update is a subtraction and a step a few operations."""
+"""A model whose tensors are views into one flat vector: an update is a subtraction, a step a few operations."""
 
 from __future__ import annotations
 
@@ -16,25 +16,12 @@ class Network:
         self.model = model.to(device)
         self.layout = Layout.of(model)
         self.flat = torch.empty(self.layout.size, device=device)
-        trained = self.layout.trainable
-        self.gradient = torch.zeros(trained.stop, device=device)
-        self.leaf = nn.Parameter(self.flat[trained])
+        self.gradient = torch.zeros(self.layout.trainable.stop, device=device)
+        self.leaf = nn.Parameter(self.flat[self.layout.trainable])
         self.leaf.grad = self.gradient
-        parameters = dict(model.named_parameters())
-        for description, view in self.layout.split(self.flat):
-            if description.trainable:
-                parameter = parameters[description.name]
-                view.copy_(parameter.detach())
-                parameter.data = view
-                start = description.offset
-                parameter.grad = self.gradient[start : start + description.size].view(description.shape)
-            else:
-                owner_name, _, leaf = description.name.rpartition(".")
-                owner = model.get_submodule(owner_name)
-                buffer = owner._buffers[leaf]
-                assert buffer is not None
-                view.copy_(buffer)
-                owner._buffers[leaf] = view
+        self.batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+        self._gradients: list[tuple[nn.Parameter, Tensor]] = []
+        self._adopt_tensors()
         self._integer_buffers = [(b, b.clone()) for b in model.buffers() if not b.is_floating_point()]
 
     def load(self, vector: Tensor) -> None:
@@ -43,3 +30,29 @@ class Network:
             self.flat.copy_(vector)
             for buffer, value in self._integer_buffers:
                 buffer.copy_(value)
+
+    def collect_gradient(self) -> None:
+        """Make sure that `gradient` holds what backward computed: `model.zero_grad()` in a plug-in detaches it."""
+        for parameter, view in self._gradients:
+            if parameter.grad is not view:
+                if parameter.grad is not None:
+                    view.copy_(parameter.grad)
+                parameter.grad = view
+
+    def _adopt_tensors(self) -> None:
+        """Copy the module's tensors into the flat vector and make them views of it."""
+        parameters = dict(self.model.named_parameters())
+        for description, view in self.layout.split(self.flat):
+            if description.trainable:
+                parameter, start = parameters[description.name], description.offset
+                view.copy_(parameter.detach())
+                parameter.data = view
+                parameter.grad = self.gradient[start : start + description.size].view(description.shape)
+                self._gradients.append((parameter, parameter.grad))
+            else:
+                owner, _, leaf = description.name.rpartition(".")
+                buffers = self.model.get_submodule(owner)._buffers
+                buffer = buffers[leaf]
+                assert buffer is not None
+                view.copy_(buffer)
+                buffers[leaf] = view

@@ -145,7 +145,7 @@ def _exchange(federation: Federation, round_: Round, updates: Tensor, clock: Clo
 
 def _share(federation: Federation, round_: Round, updates: Tensor) -> Upload:
     """What reaches the server: the stages in order, then the attackers' chance to cheat."""
-    upload = Upload(updates, round_.peers)
+    upload = Upload(updates.clone(), round_.peers)
     for stage in federation.defense.stages:
         upload = stage.share(upload, round_)
     members = [i for i, peer in enumerate(upload.peers) if peer in federation.coalition.members]
@@ -163,8 +163,8 @@ def _aggregate(federation: Federation, round_: Round, upload: Upload) -> tuple[U
     if aggregator.rejects_non_finite:
         finite = torch.isfinite(upload.rows).all(dim=1)
         if not bool(finite.all()):
-            lost = int((~finite).sum())
-            round_.tolerated = max(0, round_.tolerated - lost)
+            lost = [peer for peer, good in zip(upload.peers, finite.tolist(), strict=True) if not good]
+            round_.tolerated = max(0, round_.tolerated - _culprits(lost, upload))
             upload = upload.only(finite.nonzero().flatten().tolist())
     if not upload.peers:
         return upload, None
@@ -172,6 +172,12 @@ def _aggregate(federation: Federation, round_: Round, upload: Upload) -> tuple[U
     for step in federation.defense.pre_aggregators:
         seen = step.transform(seen, round_)
     return upload, aggregator.aggregate(seen, round_)
+
+
+def _culprits(lost: list[int], upload: Upload) -> int:
+    """How many attackers it takes to spoil these peers' rows: one for both rows of a pair that exchanged fragments."""
+    pair_of = {peer: pair for pair in upload.pairs for peer in pair}
+    return len({pair_of.get(peer, (peer,)) for peer in lost})
 
 
 def _rehearse(federation: Federation, round_: Round, rows: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from fflbench import registry
 from fflbench.composition import Defense, build_defense
 from fflbench.contracts import Coalition, Examples, PoisoningAttack
 from fflbench.data.partition import partition
+from fflbench.errors import UserError
 from fflbench.federation.network import Network
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
@@ -67,7 +68,9 @@ def build_federation(spec: Specification, device: torch.device) -> Federation:
     for stage in defense.stages:
         model = stage.prepare_model(model, rng.at("prepare-model"))
     network = Network(model, device)
-    wanted = attack.wanted(task.data.test, task.view, rng.at("wanted")) if coalition.members else None
+    # The test data are shared by all cells of this process: an attack gets its own to stamp triggers on.
+    own_test = Examples(task.data.test.inputs.clone(), task.data.test.targets.clone())
+    wanted = attack.wanted(own_test, task.view, rng.at("wanted")) if coalition.members else None
     return Federation(
         task=task,
         settings=settings,
@@ -97,6 +100,9 @@ def _coalition(
     holders = [k for k, share in enumerate(shares) if source is None or (targets[share] == source).any()]
     order = rng.at("coalition").numpy().permutation(len(shares)).tolist()
     count = int(settings.attackers * len(holders) + 1e-9)
+    if settings.attackers > 0 and count == 0:
+        raise UserError(f"attackers: found {settings.attackers:g} of the {len(holders)} peers that hold the source class, "
+                        "which is nobody: use more peers or a larger share")  # fmt: skip
     members = [k for k in order if k in set(holders)][:count]
     return Coalition(tuple(sorted(members)), settings.start, settings.end, settings.strategy)
 

@@ -72,6 +72,7 @@ class Trainer:
             for inputs, targets in self._batches(examples, rng):
                 network.gradient.zero_()
                 self.loss(network.model, inputs, targets).backward()  # type: ignore[no-untyped-call]
+                network.collect_gradient()
                 for gradient_hook in self.gradient_hooks:
                     gradient_hook(network.model, inputs, targets, network.gradient)
                 optimiser.step()
@@ -90,6 +91,9 @@ class Trainer:
         """Mini-batches of every epoch in a fresh order. A last batch that is smaller is dropped if `drop_last`, and if it
         holds a single example (batch norm cannot train on it), but never when it is the only one."""
         count, size = len(examples), min(self.batch_size, len(examples))
+        if size == 1 and self.network.batch_norm and self.training_mode:
+            raise UserError(f"local training: found a batch of one example (batch_size {self.batch_size}, {count} examples "
+                            "at this peer), batch norm needs two: raise batch_size or partition.minimum")  # fmt: skip
         rest = count % size
         used = count - rest if rest and (self.drop_last or rest == 1) else count
         generator = rng.at("batches").numpy()

@@ -64,6 +64,8 @@ def run_cell(cell: Cell, store: RecordStore, progress: Progress = lambda done, t
     """Run one cell and write its record. Whatever goes wrong inside is recorded as `failed`, its traceback in the log."""
     started = timestamp()
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
     try:
         task = load_task(cell.specification.task)
         reason = incompatibility(cell.specification, task.view)

@@ -16,7 +16,7 @@ def squared_distances(rows: Tensor, block: int = 1 << 16) -> Tensor:
     gram = torch.zeros(n, n, dtype=torch.float64, device=rows.device)
     for part in torch.split(rows, block, dim=1):
         wide = part.double()
-        wide -= wide.mean(0)
+        wide = wide - wide.mean(0)
         gram += wide @ wide.T
     norms = gram.diagonal()
     sums = norms[:, None] + norms[None]

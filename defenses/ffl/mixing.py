@@ -17,7 +17,8 @@ from fflbench.defenses.ffl.pairing import complete_pairs, draw_pairs
 class FragmentMixing(Stage):
     """Each pair of agreeing peers swaps every coordinate with probability `exchange`; peers that stay unpaired sit the
     round out. With `max_draws` pairs are drawn at most that often (the paper's code: 20); without, until no two unpaired
-    peers agree."""
+    peers agree. An attacker's fragments end up in two uploads, so a rule behind this stage that tolerates f bad uploads
+    survives f / 2 attackers."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
     reveals: ClassVar[Visibility] = Visibility.MIXED

@@ -42,7 +42,8 @@ class Reputation(Aggregator):
         eligible = set(candidates)
         if round_index >= self.warmup:
             standing = np.array([self.overall.get(peer, 0.0) for peer in candidates])
-            eligible = {peer for peer in candidates if self.overall.get(peer, 0.0) >= lower_quartile(standing)}
+            trusted = {peer for peer in candidates if self.overall.get(peer, 0.0) >= lower_quartile(standing)}
+            eligible = trusted if len(trusted) > 1 else eligible
         order = rng.numpy().permutation(candidates).tolist()
         return tuple(sorted([peer for peer in order if peer in eligible][:count]))
 

@@ -103,3 +103,10 @@ def test_an_update_that_shows_nothing_gives_an_image_all_the_same(value: float) 
 def test_total_variation_by_hand() -> None:
     image = torch.tensor([[[[0.0, 1.0], [3.0, 3.0]]]])
     assert total_variation(image).item() == (3 + 2) / 2 + (1 + 0) / 2
+
+
+def test_a_restart_that_failed_does_not_hide_a_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = iter([float("nan"), 0.2, 0.1, 0.3])
+    monkeypatch.setattr(InvertingGradients, "_descend", lambda self, start, cost, seen: (next(costs), torch.zeros_like(start)))
+    guess = InvertingGradients(steps=1, restarts=4).reconstruct(observed(images_of(1), torch.tensor([3])), Rng(0))
+    assert guess.cost == 0.1

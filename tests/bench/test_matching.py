@@ -71,6 +71,11 @@ def test_too_few_peers(tmp_path: Path) -> None:
     assert reason(tmp_path, '{ label = "d", name = "krum", f = 3 }', peers=6) is None
 
 
+def test_a_coalition_of_nobody_would_flatter_every_defense(tmp_path: Path) -> None:
+    why = reason(tmp_path, '{ label = "d", name = "mean" }', '"gaussian-noise"', peers=4)
+    assert why == "attackers: 0.2 of 4 peers is nobody; use more peers or a larger share"
+
+
 def test_an_attack_that_does_not_fit_the_task(tmp_path: Path) -> None:
     text = TaskView("text", ("neg", "pos"), (16,))
     flip = '{ name = "label-flip", source = 0 }'

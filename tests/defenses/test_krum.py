@@ -64,3 +64,11 @@ def test_distances_survive_a_common_part_and_a_far_row(outlier: float) -> None:
     rows = torch.cat([small + 1000, torch.full((1, 1000), outlier, dtype=torch.float64)]).float()
     direct = (rows.double()[:, None] - rows.double()[None]).square().sum(2)
     torch.testing.assert_close(squared_distances(rows), direct, rtol=1e-5, atol=1e-9)
+
+
+def test_the_rows_given_are_not_changed() -> None:
+    for dtype in (torch.float32, torch.float64):
+        rows = torch.randn(4, 10, dtype=dtype)
+        kept = rows.clone()
+        squared_distances(rows)
+        assert torch.equal(rows, kept)

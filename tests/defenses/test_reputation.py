@@ -110,3 +110,10 @@ def test_a_rejected_upload_scores_zero_for_both_its_owner_and_partner_view(make_
     )
     assert rule.overall[3] == 0.0
     assert rule.private[3][0] == 0.0
+
+
+def test_two_peers_are_never_left_with_one() -> None:
+    """Alone, a peer cannot exchange, and nothing would ever be uploaded again."""
+    rule = Reputation(warmup=0)
+    rule.overall = {0: 0.0, 1: 1.0}
+    assert rule.select(range(2), 2, 5, Rng(0)) == (0, 1)

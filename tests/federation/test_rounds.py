@@ -21,6 +21,7 @@ from fflbench.contracts import (
     Upload,
     Visibility,
 )
+from fflbench.errors import UserError
 from fflbench.federation.rounds import run_rounds
 from fflbench.federation.setup import Federation, build_federation
 from fflbench.records import Specification
@@ -206,6 +207,44 @@ def test_rows_that_are_not_finite(federation: Any, recorder: Any, plugin: Any) -
     assert round_.tolerated == 0
     history, _ = run(federation("ffl", '{ name = "nans", attackers = 0.2 }', rounds=3))
     assert history.diverged_in is None
+
+
+def test_one_attacker_that_spoils_a_pair_counts_once(federation: Any, recorder: Any, plugin: Any) -> None:
+    """Both uploads of a pair that one attacker spoiled are dropped; the tolerance for the others must not shrink by two."""
+
+    class Nan(PoisoningAttack):
+        """Sends NaN."""
+
+        def poison_updates(self, malicious: torch.Tensor, honest: torch.Tensor | None, round: Round) -> torch.Tensor:
+            return torch.full_like(malicious, float("nan"))
+
+    plugin("attacks", "nans", Nan)
+    fed = federation('{ label = "d", pipeline = ["fragment-mixing", "recorder"] }', '{ name = "nans", attackers = 0.2 }', rounds=1)
+    fed.settings = fed.settings.model_copy(update={"tolerated": 0.34})
+    history, _ = run(fed)
+    assert history.rejected == 2
+    assert recorder[0][1].tolerated == 1
+
+
+def test_an_attack_cannot_spoil_the_data_of_later_cells(federation: Any, plugin: Any) -> None:
+    class Stamping(PoisoningAttack):
+        """Stamps a trigger in place."""
+
+        def wanted(self, test: Any, task: Any, rng: Any) -> Any:
+            test.inputs[:] = 1
+            test.targets[:] = 0
+            return test, test.targets
+
+    plugin("attacks", "stamping", Stamping)
+    stamped = federation("mean", '{ name = "stamping", attackers = 0.2 }')
+    assert (stamped.wanted[1] == 0).all()
+    assert not (stamped.test.targets == 0).all()
+    assert federation("mean").test.inputs.std() > 0.5
+
+
+def test_a_coalition_of_nobody_is_refused(federation: Any) -> None:
+    with pytest.raises(UserError, match=r"attackers: found 0.1 of the 6 peers .* which is nobody"):
+        federation("mean", '{ name = "gaussian-noise", attackers = 0.1 }')
 
 
 def test_an_adaptive_attack_rehearses_against_the_defense_without_touching_it(federation: Any, plugin: Any) -> None:

@@ -105,3 +105,24 @@ def test_a_peer_without_examples_is_a_clear_error() -> None:
     trainer = trainer_of(MLP((3,), 2))
     with pytest.raises(UserError, match="a peer without examples"):
         trainer.train(examples_of(0), trainer.network.flat.clone(), Rng(0))
+
+
+def test_a_plugin_that_clears_gradients_does_not_stop_training() -> None:
+    """`model.zero_grad()` takes the gradients off the flat vector; a loss may well call it."""
+    examples = examples_of(8)
+
+    def clearing(loss: object) -> object:
+        return lambda model, inputs, targets: (model.zero_grad(), loss(model, inputs, targets))[1]
+
+    plain = trainer_of(MLP((3,), 2), epochs=3)
+    start = plain.network.flat.clone()
+    expected = plain.train(examples, start, Rng(0))
+    assert torch.equal(plain.with_loss(clearing).train(examples, start, Rng(0)), expected)
+    assert torch.equal(plain.train(examples, start, Rng(0)), expected)
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(1, 4), (8, 1)])
+def test_batch_norm_cannot_train_on_one_example(count: int, batch_size: int) -> None:
+    trainer = trainer_of(AdultMLP((3,)), batch_size=batch_size)
+    with pytest.raises(UserError, match=r"a batch of one example .* batch norm needs two"):
+        trainer.train(examples_of(count), trainer.network.flat.clone(), Rng(0))
