@@ -18,7 +18,7 @@ lint: $(VENV)/installed-test
 	MYPYPATH=build/typecheck $(BIN)/mypy -p fflbench
 
 bench: $(VENV)/installed-test
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+	$(BIN)/python -m pytest -o addopts= tests/benchmarks --benchmark-only
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
