@@ -66,6 +66,7 @@ def run(
 
     fflbench run my_suite.toml --plugin my_defense.py --results results/mine
     """
+    typer.echo(f"{suite}: loading and checking ...")
     from fflbench.commands.run import run_command
 
     plugins = _load(plugin)
