@@ -1,4 +1,4 @@
-"""What a plug-in author needs to know, top to bottom.
+"""What a plug-in author needs to know, top to bottom; data sets, layouts and metrics have files of their own.
 
 A *task* is data, a model and the settings of a federation (or of an observed round). Against it, the benchmark matches
 
@@ -7,7 +7,7 @@ A *task* is data, a model and the settings of a federation (or of an observed ro
   `PreAggregator` objects and one `Aggregator` on the server's.
 
 Updates are one matrix: `updates[m, d]`, float32, row i = local minus global parameters of `peers[i]`, flattened in the
-order of the `ParameterLayout`. A plug-in is a class (best a dataclass) whose constructor arguments are its parameters,
+order of the `Layout`. A plug-in is a class (best a dataclass) whose constructor arguments are its parameters,
 typed and, where it helps, bounded: `sigma: Annotated[float, Field(gt=0)] = 0.2`. Register it by an entry point, or put
 it in one file and pass `--plugin my_defense.py`:
 
@@ -25,7 +25,7 @@ it in one file and pass `--plugin my_defense.py`:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -33,142 +33,21 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from fflbench.dataset import DataKind, Dataset, Examples, LoadedData
 from fflbench.errors import DataError, UserError
+from fflbench.layout import Layout, Parameter
+from fflbench.metric import Metric, Outcome
 from fflbench.rng import Rng
 
 if TYPE_CHECKING:
     from fflbench.federation.trainer import Trainer
 
 __all__ = [
-    "Aggregate", "Aggregator", "Attack", "Coalition", "DataError", "Dataset", "Examples", "Knowledge", "Layout",
+    "Aggregate", "Aggregator", "Attack", "Coalition", "DataError", "DataKind", "Dataset", "Examples", "Knowledge", "Layout",
     "LoadedData", "Metric", "Observation", "Outcome", "Parameter", "Pipeline", "PoisoningAttack", "PreAggregator",
     "Reconstruction", "ReconstructionAttack", "Rng", "Round", "Server", "Stage", "TaskView", "Upload", "UserError",
     "Visibility",
 ]  # fmt: skip
-
-DataKind = Literal["image", "tabular", "text"]
-
-
-# ---------------------------------------------------------------------------------------------------------- data
-
-
-@dataclass(frozen=True)
-class Examples:
-    """`inputs`: images float32 [n, channels, height, width] in [0, 1], tables float32 [n, features], texts int64
-    [n, length]; `targets`: int64 [n]."""
-
-    inputs: Tensor
-    targets: Tensor
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: Tensor) -> Examples:
-        return Examples(self.inputs[index], self.targets[index])
-
-
-@dataclass(frozen=True)
-class LoadedData:
-    """A data set in memory. `mean` and `std` are per channel (images only); `digest` is the SHA-256 of what was read."""
-
-    train: Examples
-    test: Examples
-    classes: tuple[str, ...]
-    kind: DataKind
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    vocabulary: int
-    digest: str
-
-
-class Dataset:
-    """A data set plug-in; its constructor arguments are what a suite may set."""
-
-    kind: ClassVar[DataKind]
-    licence: ClassVar[str] = ""
-    source: ClassVar[str] = ""
-
-    def load(self) -> LoadedData:
-        """Read the data. Raises `DataError` with the remedy when they are missing or damaged."""
-        raise NotImplementedError
-
-
-# ------------------------------------------------------------------------------------------------- model parameters
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One tensor of a model inside a flat vector."""
-
-    name: str
-    shape: tuple[int, ...]
-    offset: int
-    size: int
-    trainable: bool
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where each tensor of a model lies in a flat vector of `size` entries: first the trainable parameters in the
-    model's order, then the floating-point buffers (batch-norm statistics). Integer buffers stay the server's.
-
-    >>> layout.view(updates, "fc2.bias").shape        # [m, d] -> [m, 10]
-    >>> updates[:, layout.last_layer].norm(dim=1)     # the output layer's weight and bias
-    """
-
-    parameters: tuple[Parameter, ...]
-
-    @classmethod
-    def of(cls, model: nn.Module) -> Layout:
-        """The layout of a model. Raises `UserError` if it has nothing to train."""
-        tensors: list[tuple[str, Tensor, bool]] = [(n, p, True) for n, p in model.named_parameters() if p.requires_grad]
-        if not tensors:
-            raise UserError(f"model {type(model).__name__}: has no trainable parameter, needs at least one")
-        tensors += [(n, b, False) for n, b in model.named_buffers() if b.is_floating_point()]
-        found, offset = [], 0
-        for name, tensor, trainable in tensors:
-            found.append(Parameter(name, tuple(tensor.shape), offset, tensor.numel(), trainable))
-            offset += tensor.numel()
-        return cls(tuple(found))
-
-    @property
-    def size(self) -> int:
-        last = self.parameters[-1]
-        return last.offset + last.size
-
-    @property
-    def trainable(self) -> slice:
-        """The part that the optimiser moves."""
-        return slice(0, sum(p.size for p in self.parameters if p.trainable))
-
-    @property
-    def last_layer(self) -> slice:
-        """The trainable tensors of the module registered last: for a classifier its output weight and bias, so models
-        register their output layer last."""
-        trained = [p for p in self.parameters if p.trainable]
-        owner = trained[-1].name.rpartition(".")[0]
-        start = min(p.offset for p in trained if p.name.rpartition(".")[0] == owner)
-        return slice(start, trained[-1].offset + trained[-1].size)
-
-    @property
-    def last_weight(self) -> slice:
-        """The last trainable tensor with two or more dimensions: a classifier's output weight without its bias."""
-        weight = next((p for p in reversed(self.parameters) if p.trainable and len(p.shape) > 1), None)
-        return slice(weight.offset, weight.offset + weight.size) if weight else self.last_layer
-
-    def view(self, flat: Tensor, name: str) -> Tensor:
-        """The named tensor inside `flat[..., d]`, as a view of shape [..., *shape]."""
-        parameter = next((p for p in self.parameters if p.name == name), None)
-        if parameter is None:
-            raise KeyError(f"{name!r} is not in this layout: {', '.join(p.name for p in self.parameters)}")
-        part = flat[..., parameter.offset : parameter.offset + parameter.size]
-        return part.view(*flat.shape[:-1], *parameter.shape)
-
-    def split(self, flat: Tensor) -> Iterator[tuple[Parameter, Tensor]]:
-        """Every tensor of `flat[d]` with its description, as views."""
-        for parameter in self.parameters:
-            yield parameter, flat[parameter.offset : parameter.offset + parameter.size].view(parameter.shape)
-
 
 # ------------------------------------------------------------------------------------------------ what hooks are given
 
@@ -485,41 +364,3 @@ class Pipeline:
     summary: str
     paper: str = ""
     defaults: dict[str, object] = field(default_factory=dict)
-
-
-# ------------------------------------------------------------------------------------------------------------- metrics
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What metrics are computed from. Poisoning: `outputs[n, classes]` and `targets[n]` on the test data; on the
-    attack's `wanted` examples the same as `wanted_outputs`, `wanted_targets` with the `wanted` classes; `trust` per
-    peer and the `attackers`. Reconstruction: `originals` and `guesses` [n, ...] in [0, 1], matched in order, and labels."""
-
-    outputs: Tensor | None = None
-    targets: Tensor | None = None
-    wanted_outputs: Tensor | None = None
-    wanted_targets: Tensor | None = None
-    wanted: Tensor | None = None
-    trust: dict[int, float] | None = None
-    attackers: tuple[int, ...] = ()
-    originals: Tensor | None = None
-    guesses: Tensor | None = None
-    labels: Tensor | None = None
-    guessed_labels: Tensor | None = None
-
-
-class Metric:
-    """One number with a name. `better` is the direction that is good *for the defense*."""
-
-    label: ClassVar[str]
-    unit: ClassVar[str] = ""
-    better: ClassVar[Literal["higher", "lower"]]
-    low: ClassVar[float | None] = None
-    high: ClassVar[float | None] = None
-    track: ClassVar[Literal["poisoning", "reconstruction"]]
-    each_round: ClassVar[bool] = False
-
-    def compute(self, outcome: Outcome) -> float | None:
-        """The value, or None where the outcome holds nothing to measure it on."""
-        raise NotImplementedError

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from fflbench import registry
 from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
 from fflbench.contracts import Examples, Observation, Rng, Round, TaskView, Upload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from fflbench.records import Record, RecordStore
 from fflbench.runner.cell import make_cell, run_cell
 from fflbench.suite import load_suite

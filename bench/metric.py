@@ -1,0 +1,43 @@
+"""What a metric plug-in is, and what it is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What metrics are computed from. Poisoning: `outputs[n, classes]` and `targets[n]` on the test data; on the
+    attack's `wanted` examples the same as `wanted_outputs`, `wanted_targets` with the `wanted` classes; `trust` per
+    peer and the `attackers`. Reconstruction: `originals` and `guesses` [n, ...] in [0, 1], matched in order, and labels."""
+
+    outputs: Tensor | None = None
+    targets: Tensor | None = None
+    wanted_outputs: Tensor | None = None
+    wanted_targets: Tensor | None = None
+    wanted: Tensor | None = None
+    trust: dict[int, float] | None = None
+    attackers: tuple[int, ...] = ()
+    originals: Tensor | None = None
+    guesses: Tensor | None = None
+    labels: Tensor | None = None
+    guessed_labels: Tensor | None = None
+
+
+class Metric:
+    """One number with a name. `better` is the direction that is good *for the defense*."""
+
+    label: ClassVar[str]
+    unit: ClassVar[str] = ""
+    better: ClassVar[Literal["higher", "lower"]]
+    low: ClassVar[float | None] = None
+    high: ClassVar[float | None] = None
+    track: ClassVar[Literal["poisoning", "reconstruction"]]
+    each_round: ClassVar[bool] = False
+
+    def compute(self, outcome: Outcome) -> float | None:
+        """The value, or None where the outcome holds nothing to measure it on."""
+        raise NotImplementedError
