@@ -159,10 +159,10 @@ class RecordStore:
         return self.folder / "records" / f"{digest}.json"
 
     def write(self, record: Record) -> Path:
-        """Write atomically: a reader sees the old file or the new one, never a part."""
+        """Write atomically: a reader sees the old file or the new one, never a part. Raises `UserError` when it cannot."""
         path = self.path(record.digest)
         text = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False, sort_keys=True) + "\n"
-        write_atomically(path, text.encode())
+        self._write(path, text.encode())
         return path
 
     def read(self, digest: str) -> Record | None:
@@ -194,8 +194,21 @@ class RecordStore:
     def write_artefact(self, digest: str, name: str, data: bytes) -> tuple[str, str]:
         """Store a file beside a record; returns its relative path and its SHA-256."""
         relative = f"artefacts/{digest}/{name}"
-        write_atomically(self.folder / relative, data)
+        self._write(self.folder / relative, data)
         return relative, hashlib.sha256(data).hexdigest()
+
+    def write_log(self, digest: str, text: str) -> None:
+        """Keep a failed cell's traceback."""
+        self._write(self.log(digest), text.encode())
+
+    def log(self, digest: str) -> Path:
+        return self.folder / "logs" / f"{digest}.txt"
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            write_atomically(path, data)
+        except OSError as error:
+            raise UserError(f"results folder {self.folder}: cannot be written to ({error.strerror})") from None
 
 
 def read_record(path: Path) -> Record:

@@ -100,7 +100,7 @@ def _close(run: Run, folder: Path, console: Console, interrupted: bool) -> int:
         return 130
     for item in run.finished:
         if item.record.status == "failed":
-            log = folder / "logs" / f"{item.record.digest}.txt"
+            log = run.store.log(item.record.digest)
             where = f" (traceback: {log})" if log.is_file() else ""
             console.print(f"[red]failed[/] {escape(item.record.specification.name)}: {escape(item.record.error)}{where}")
     if counts["failed"]:

@@ -76,8 +76,7 @@ def run_cell(cell: Cell, store: RecordStore, progress: Progress = lambda done, t
         else:
             record = _reconstruction(cell, store, started, progress)
     except Exception as error:
-        log = store.folder / "logs" / f"{cell.digest}.txt"
-        write_atomically(log, traceback.format_exc().encode())
+        store.write_log(cell.digest, traceback.format_exc())
         text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         record = cell.record("failed", started, error=" ".join(text.split())[:500])
     store.write(record)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fflbench.errors import UserError
 from fflbench.records import Artefact, Record, RecordStore, digest_of
 from fflbench.runner.cell import Cell
 
@@ -27,7 +28,11 @@ def repeat_record(record: Record, cell: Cell, store: RecordStore) -> Record:
     artefacts = []
     for artefact in record.artefacts:
         name = artefact.file.rpartition("/")[2]
-        file, _ = store.write_artefact(cell.digest, name, (store.folder / artefact.file).read_bytes())
+        try:
+            data = (store.folder / artefact.file).read_bytes()
+        except OSError as error:
+            raise UserError(f"results folder {store.folder}: {artefact.file} cannot be read ({error.strerror})") from None
+        file, _ = store.write_artefact(cell.digest, name, data)
         artefacts.append(Artefact(**{**artefact.model_dump(), "file": file}))
     content = {name: getattr(record, name) for name in ("error", "metrics", "references", "notes", "seconds", "sent")}
     own = cell.record(record.status, record.provenance.started, artefacts=tuple(artefacts), **content)

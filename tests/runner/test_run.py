@@ -155,3 +155,22 @@ def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(ti
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"results folder .*: cannot be written to"):
         run(tiny, tmp_path / "file", jobs=1)
+
+
+def test_a_full_disk_is_one_line_and_what_was_finished_is_kept(tiny: Path, tmp_path: Path) -> None:
+    results = tmp_path / "small"
+    results.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(results)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("cannot mount a small file system here")
+    try:
+        command = [*COMMAND, "run", str(tiny), "--results", str(results), "--jobs", "1", "--only", "clothes"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        kept, problems = RecordStore(results).read_all()
+    finally:
+        subprocess.run(["umount", str(results)], check=True)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "cannot be written to (No space left on device)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert problems == []
+    assert 0 < len(kept) < 8
