@@ -25,6 +25,7 @@ from fflbench.contracts import (
     Visibility,
 )
 from fflbench.errors import UserError
+from fflbench.federation.checks import checked_rows, checked_upload
 from fflbench.federation.network import Network
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
@@ -121,7 +122,7 @@ def _observed_round(
     with clock.phase("sharing"):
         upload = Upload(updates, round_.peers)
         for stage in defense.stages:
-            upload = stage.share(upload, round_)
+            upload = checked_upload(stage.share(upload, round_), network.layout.size, upload, stage, "share")
     row_bytes = upload.row_bytes if upload.row_bytes is not None else 4 * network.layout.size
     return upload.with_sent("upload", row_bytes * len(upload.peers)), start
 
@@ -139,7 +140,9 @@ def _reconstruct(
         model=network.model, layout=network.layout, update=upload.rows[row], upload=upload, task=task.view,
         steps=settings.steps, learning_rate=settings.learning_rate, examples=settings.batch, labels=labels,
     )  # fmt: skip
-    return attack.reconstruct(seen, rng.at("reconstruction", victim=victim))
+    guess = attack.reconstruct(seen, rng.at("reconstruction", victim=victim))
+    checked_rows(guess.inputs, tuple(batch.inputs.shape), attack, "reconstruct")
+    return guess
 
 
 def _score(task: Task, batches: list[Examples], guesses: list[Reconstruction | None], labels_known: bool, rng: Rng) -> Seen:

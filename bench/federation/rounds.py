@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fflbench.clock import Clock
 from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, Round, Upload, Visibility
+from fflbench.federation.checks import checked_aggregate, checked_rows, checked_upload
 from fflbench.federation.setup import Federation
 from fflbench.metrics.scoring import score
 
@@ -120,7 +121,9 @@ def _train(federation: Federation, round_: Round) -> Tensor:
     if attacking:
         honest = [i for i in range(len(round_.peers)) if i not in attacking]
         seen = updates[honest] if federation.attack.knowledge is Knowledge.OMNISCIENT else None
-        updates[attacking] = federation.attack.poison_updates(updates[attacking], seen, round_)
+        poisoned = federation.attack.poison_updates(updates[attacking], seen, round_)
+        shape = (len(attacking), round_.layout.size)
+        updates[attacking] = checked_rows(poisoned, shape, federation.attack, "poison_updates")
     return updates
 
 
@@ -145,22 +148,29 @@ def _exchange(federation: Federation, round_: Round, updates: Tensor, clock: Clo
 
 def _share(federation: Federation, round_: Round, updates: Tensor) -> Upload:
     """What reaches the server: the stages in order, then the attackers' chance to cheat."""
-    upload = Upload(updates.clone(), round_.peers)
-    for stage in federation.defense.stages:
-        upload = stage.share(upload, round_)
+    upload = _staged(federation, round_, updates.clone())
     members = [i for i, peer in enumerate(upload.peers) if peer in federation.coalition.members]
     if members and upload.visibility is not Visibility.SUM and federation.coalition.active(round_.index):
         own = updates[[round_.peers.index(upload.peers[i]) for i in members]]
         rows = upload.rows.clone()
-        rows[members] = federation.attack.poison_upload(own, upload.rows[members], round_)
+        cheated = federation.attack.poison_upload(own, upload.rows[members], round_)
+        rows[members] = checked_rows(cheated, tuple(own.shape), federation.attack, "poison_upload")
         upload = Upload(**{**vars(upload), "rows": rows})
+    return upload
+
+
+def _staged(federation: Federation, round_: Round, rows: Tensor) -> Upload:
+    """What the stages, in order, make of the peers' updates [m, d]."""
+    upload = Upload(rows, round_.peers)
+    for stage in federation.defense.stages:
+        upload = checked_upload(stage.share(upload, round_), round_.layout.size, upload, stage, "share")
     return upload
 
 
 def _aggregate(federation: Federation, round_: Round, upload: Upload) -> tuple[Upload, Aggregate | None]:
     """The server's side. Rows that are not finite are dropped first, unless the rule takes them as they come."""
     aggregator = federation.defense.aggregator
-    if aggregator.rejects_non_finite:
+    if aggregator.rejects_non_finite and upload.visibility is not Visibility.SUM:
         finite = torch.isfinite(upload.rows).all(dim=1)
         if not bool(finite.all()):
             lost = [peer for peer, good in zip(upload.peers, finite.tolist(), strict=True) if not good]
@@ -170,8 +180,8 @@ def _aggregate(federation: Federation, round_: Round, upload: Upload) -> tuple[U
         return upload, None
     seen = upload
     for step in federation.defense.pre_aggregators:
-        seen = step.transform(seen, round_)
-    return upload, aggregator.aggregate(seen, round_)
+        seen = checked_upload(step.transform(seen, round_), round_.layout.size, seen, step, "transform")
+    return upload, checked_aggregate(aggregator.aggregate(seen, round_), round_.layout.size, aggregator)
 
 
 def _culprits(lost: list[int], upload: Upload) -> int:
@@ -188,8 +198,5 @@ def _rehearse(federation: Federation, round_: Round, rows: Tensor) -> Tensor:
     aggregator = trial.defense.aggregator
     trial_round.consents = lambda peer, partner: aggregator.consents(peer, partner, round_.index)
     trial_round.rng = round_.rng.at("rehearsal")
-    upload = Upload(rows, round_.peers)
-    for stage in trial.defense.stages:
-        upload = stage.share(upload, trial_round)
-    aggregate = _aggregate(trial, trial_round, upload)[1]
+    aggregate = _aggregate(trial, trial_round, _staged(trial, trial_round, rows.clone()))[1]
     return torch.zeros_like(rows[0]) if aggregate is None else aggregate.vector

@@ -209,6 +209,23 @@ def test_rows_that_are_not_finite(federation: Any, recorder: Any, plugin: Any) -
     assert history.diverged_in is None
 
 
+@pytest.mark.parametrize(("base", "hook", "result", "message"), [
+    (Aggregator, "aggregate", None, "Wrong.aggregate: returned NoneType, needs an Aggregate"),
+    (Aggregator, "aggregate", Aggregate(torch.zeros(3)), r"Wrong.aggregate: returned shape (3,), needs a tensor of shape (3190,)"),
+    (Stage, "share", Upload(torch.zeros(2, 3190), (0,)), "Wrong.share: returned shape (2, 3190), needs a tensor of shape (1, 3190)"),
+    (Stage, "share", Upload(torch.zeros(1, 3190), (77,)), "Wrong.share: returned the peers (77,), needs each at most once"),
+    (PreAggregator, "transform", torch.zeros(2), "Wrong.transform: returned Tensor, needs an Upload"),
+])  # fmt: skip
+def test_a_plugin_that_returns_the_wrong_thing_is_named(
+    federation: Any, plugin: Any, base: type, hook: str, result: Any, message: str
+) -> None:
+    wrong = type("Wrong", (base,), {"__doc__": "Wrong.", hook: lambda self, upload, round: result})
+    plugin("defenses", "wrong", wrong)
+    with pytest.raises(UserError) as caught:
+        run(federation("wrong" if base is Aggregator else "wrong+mean", rounds=1))
+    assert message in str(caught.value)
+
+
 def test_one_attacker_that_spoils_a_pair_counts_once(federation: Any, recorder: Any, plugin: Any) -> None:
     """Both uploads of a pair that one attacker spoiled are dropped; the tolerance for the others must not shrink by two."""
 

@@ -1,0 +1,38 @@
+"""What plug-ins hand back is checked where it enters the engine, so that a mistake names its author."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from fflbench.contracts import Aggregate, Upload, Visibility
+from fflbench.errors import UserError
+
+
+def checked_rows(rows: object, shape: tuple[int, ...], author: object, hook: str) -> torch.Tensor:
+    """The rows, if they are a tensor of that shape; its type is made float32."""
+    if not isinstance(rows, torch.Tensor) or tuple(rows.shape) != shape:
+        found = f"shape {tuple(rows.shape)}" if isinstance(rows, torch.Tensor) else type(rows).__name__
+        raise UserError(f"{type(author).__name__}.{hook}: returned {found}, needs a tensor of shape {shape}")
+    return rows.float()
+
+
+def checked_upload(upload: object, size: int, before: Upload, author: object, hook: str) -> Upload:
+    """The upload, if it has one row for each of its peers (one in all for a sum), and its peers are among those before."""
+    if not isinstance(upload, Upload):
+        raise UserError(f"{type(author).__name__}.{hook}: returned {type(upload).__name__}, needs an Upload")
+    count = 1 if upload.visibility is Visibility.SUM else len(upload.peers)
+    rows = checked_rows(upload.rows, (count, size), author, hook)
+    strangers = set(upload.peers) - set(before.peers)
+    if strangers or len(set(upload.peers)) != len(upload.peers):
+        raise UserError(f"{type(author).__name__}.{hook}: returned the peers {upload.peers}, needs each at most once and "
+                        f"from {before.peers}")  # fmt: skip
+    return replace(upload, rows=rows)
+
+
+def checked_aggregate(aggregate: object, size: int, author: object) -> Aggregate:
+    """The aggregate, if its vector has the layout's size."""
+    if not isinstance(aggregate, Aggregate):
+        raise UserError(f"{type(author).__name__}.aggregate: returned {type(aggregate).__name__}, needs an Aggregate")
+    return replace(aggregate, vector=checked_rows(aggregate.vector, (size,), author, "aggregate"))
