@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -170,6 +171,9 @@ def data_fetch(
 
 def main() -> None:
     """The program's entry: what the user got wrong is one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except UserError as error:
@@ -192,6 +196,6 @@ def _seeds(text: str) -> tuple[int, ...]:
         seeds = tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         seeds = (-1,)
-    if any(seed < 0 for seed in seeds):
-        raise UserError(f"--seeds: found {text!r}, needs whole numbers from 0 up, such as 0,1,2")
+    if any(seed < 0 for seed in seeds) or len(set(seeds)) != len(seeds) or (text and not seeds) or "_" in text:
+        raise UserError(f"--seeds: found {text!r}, needs whole numbers from 0 up, each once, such as 0,1,2")
     return seeds

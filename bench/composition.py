@@ -54,8 +54,8 @@ def resolve_defense(entry: object, where: str) -> DefenseSpec:
         if not isinstance(name, str):
             raise UserError(f"{where}: found {entry!r}, needs a name or a `pipeline` list")
         items = list(name.split("+"))
-    if not isinstance(label, str) or not 0 < len(label) <= 60 or "/" in label:
-        raise UserError(f"{where}.label: found {label!r}, needs 1 to 60 characters without /")
+    if not isinstance(label, str) or not 0 < len(label) <= 60 or "/" in label or not label.isprintable():
+        raise UserError(f"{where}.label: found {label!r}, needs 1 to 60 printable characters without /")
     chosen = [part for item in items for part in _expand(item, where)]
     _assign(chosen, table, where)
     parts = tuple(_part(name, values, where) for name, values in chosen)

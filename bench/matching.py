@@ -5,6 +5,7 @@ from __future__ import annotations
 from fflbench import registry
 from fflbench.composition import Defense, build_defense
 from fflbench.contracts import PoisoningAttack, TaskView, Visibility
+from fflbench.errors import UserError
 from fflbench.parameters import construct
 from fflbench.records import Specification
 from fflbench.settings import FederationSettings, ObservationSettings
@@ -20,7 +21,12 @@ def incompatibility(spec: Specification, task: TaskView) -> str | None:
     """Why this cell cannot run, in one line, or None. Needs the task's data but trains nothing."""
     attack = construct(registry.load("attacks", spec.attack.name), spec.attack.parameters)
     defense = build_defense(spec.defense)
-    reason: str | None = attack.unfit(task)
+    try:
+        reason: str | None = attack.unfit(task)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"attack {spec.attack.label}: unfit failed: {type(error).__name__}: {error}") from error
     if reason:
         return reason
     if spec.track == "reconstruction":
@@ -34,7 +40,11 @@ def _unfit_poisoning(spec: Specification, defense: Defense, attack: PoisoningAtt
     blind = defense.blind_part()
     if blind:
         return f"{blind[0]} needs {_SEES[blind[1]]}, the stages reveal only {_SEES[defense.reveals]}"
-    share = spec.attack.coalition["attackers"]
+    coalition = spec.attack.coalition
+    if coalition["start"] >= settings.rounds or (coalition["end"] or settings.rounds) <= coalition["start"]:
+        end = coalition["end"] or settings.rounds
+        return f"start {coalition['start']} and end {end} leave the attack none of the {settings.rounds} rounds"
+    share = coalition["attackers"]
     if share > 0 and int(share * settings.peers + 1e-9) == 0:
         return f"attackers: {share:g} of {settings.peers} peers is nobody; use more peers or a larger share"
     cheats = spec.attack.coalition["strategy"] == "S2" or type(attack).poison_upload is not PoisoningAttack.poison_upload

@@ -57,14 +57,20 @@ def construct(target: Callable[..., T], values: dict[str, Any], **supply: Any) -
     """Build the plug-in from plain JSON values that `validate` returned."""
     checked = schema(target).model_validate_json(json.dumps(values))
     arguments = {name: getattr(checked, name) for name in values}
-    return target(**arguments, **supply)
+    try:
+        return target(**arguments, **supply)
+    except UserError:
+        raise
+    except Exception as error:
+        given = ", ".join(f"{name} = {shortened(value)}" for name, value in arguments.items()) or "no parameters"
+        raise UserError(f"{getattr(target, '__name__', target)} with {given}: {type(error).__name__}: {error}") from error
 
 
 def to_json(given: object, where: str) -> str:
     try:
         return json.dumps(given)
     except TypeError:
-        raise UserError(f"{where}: found a value that is neither text, number, truth value nor list: {given!r}") from None
+        raise UserError(f"{where}: {_odd(given)}, needs text, a number, a truth value or a list of them") from None
 
 
 def explain(error: pydantic.ValidationError, where: str, known: Collection[str] = ()) -> str:
@@ -80,7 +86,7 @@ def explain(error: pydantic.ValidationError, where: str, known: Collection[str] 
     if detail["type"] == "value_error":
         return f"{place}: {detail['ctx']['error']!s}"
     wanted = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{place}: found {_short(detail['input'])}, needs {wanted}"
+    return f"{place}: found {shortened(detail['input'])}, needs {wanted}"
 
 
 def _hint(detail: ErrorDetails, known: Collection[str]) -> str:
@@ -101,11 +107,23 @@ def describe(target: Callable[..., Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
+def _odd(given: object) -> str:
+    """The entry of a table that JSON cannot hold, such as a date."""
+    if isinstance(given, dict):
+        for name, value in given.items():
+            try:
+                json.dumps(value)
+            except TypeError:
+                return f"{name}: found {shortened(value)}"
+    return f"found {shortened(given)}"
+
+
 def _dotted(detail: ErrorDetails) -> str:
     return ".".join(str(part) for part in detail["loc"])
 
 
-def _short(value: object) -> str:
+def shortened(value: object) -> str:
+    """A value for an error message, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -53,6 +53,14 @@ class Plugin:
         _check_kind(self.kind, self.name, found)
         return found
 
+    def works(self) -> bool:
+        """Whether it can be loaded."""
+        try:
+            self.load()
+        except UserError:
+            return False
+        return True
+
     def summary(self) -> str:
         """The first sentence of its documentation; built-ins are read without importing them."""
         if isinstance(self.target, str) and self.built_in:
@@ -141,6 +149,8 @@ def load_file(path: Path) -> list[Plugin]:
         raise UserError(f"--plugin: found {str(path)!r}, needs a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
     try:
         spec.loader.exec_module(module)
     except UserError:
@@ -192,6 +202,9 @@ def _check_kind(kind: str, name: str, found: object) -> None:
     actual = _kind_of(found)
     if actual != kind:
         raise UserError(f"{kind} plug-in {name!r}: found one of the kind {actual}")
+    lacking = [field for field in ("label", "better", "track") if kind == "metrics" and not hasattr(found, field)]
+    if lacking:
+        raise UserError(f"metrics plug-in {name!r}: does not say its {' and '.join(lacking)}")
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,11 +18,12 @@ from fflbench import registry
 from fflbench.composition import resolve_defense
 from fflbench.contracts import PoisoningAttack, ReconstructionAttack
 from fflbench.errors import UserError
-from fflbench.parameters import explain, to_json, validate
+from fflbench.parameters import explain, shortened, to_json, validate
 from fflbench.records import AttackSpec, DefenseSpec, Specification, TaskSpec, Track
 from fflbench.settings import CoalitionSettings, FederationSettings, ObservationSettings
 
-Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f/]{1,60}$")]
+Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069/]{1,60}$")]
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 ._+()-]{0,59}$")]
 Table = dict[str, Any]
 _CLOSED = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -36,7 +38,7 @@ class _TrackFile(pydantic.BaseModel):
 
 class _SuiteFile(pydantic.BaseModel):
     model_config = _CLOSED
-    name: Label
+    name: FolderName
     description: str = ""
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     defenses: Annotated[list[Table | str], Field(min_length=1)]
@@ -94,12 +96,12 @@ def load_suite(source: str) -> Suite:
     """Read a built-in suite by name or a TOML file by path. Raises `UserError` with the field that is wrong."""
     built_in = built_in_suites()
     path = built_in.get(source, Path(source))
-    if not path.is_file():
+    if not _is_file(path):
         near = difflib.get_close_matches(source, built_in, n=2, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"built in: {', '.join(built_in)}"
-        raise UserError(f"suite: found {source!r}, which is neither a file nor a built-in suite; {hint}")
+        raise UserError(f"suite: found {shortened(source)}, which is neither a file nor a built-in suite; {hint}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not valid TOML: {error}") from None
     try:
@@ -112,6 +114,7 @@ def load_suite(source: str) -> Suite:
 def _resolve(file: _SuiteFile, where: str, source: str) -> Suite:
     defenses = [resolve_defense(entry, f"{where}: defenses.{i}") for i, entry in enumerate(file.defenses)]
     _unique([d.label for d in defenses], f"{where}: defenses")
+    _unique(file.seeds, f"{where}: seeds")
     by_label = {defense.label: defense for defense in defenses}
     tracks: list[TrackPlan] = []
     if file.poisoning:
@@ -130,8 +133,10 @@ def _track(track: Track, file: _TrackFile, defenses: dict[str, DefenseSpec], see
     for label in chosen:
         if label not in defenses:
             raise UserError(f"{place}.defenses: found {label!r}, needs one of {', '.join(defenses)}")
-    if not file.tasks or not file.attacks:
-        raise UserError(f"{place}: needs at least one task and one attack")
+    if not file.tasks or not file.attacks or not chosen or file.seeds == []:
+        raise UserError(f"{place}: needs at least one task, one attack, one defense and one seed")
+    _unique(chosen, f"{place}.defenses")
+    _unique(file.seeds or [], f"{place}.seeds")
     tasks = [_task(track, entry, f"{place}.tasks.{i}") for i, entry in enumerate(file.tasks)]
     attacks = [_attack(track, entry, f"{place}.attacks.{i}") for i, entry in enumerate(file.attacks)]
     _unique([a.label for a in attacks], f"{place}.attacks")
@@ -179,6 +184,13 @@ def _attack(track: Track, entry: Table | str, where: str) -> AttackSpec:
                       coalition=settings.model_dump(mode="json"), threat=target.knowledge.value)  # fmt: skip
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _named(entry: object, where: str) -> dict[str, Any]:
     """`"name"` or `{name = "name", ...}` as name and parameters."""
     if isinstance(entry, str):
@@ -195,10 +207,11 @@ def _label(label: object, where: str) -> str:
         raise UserError(f"{where}: found the label {label!r}, needs 1 to 60 printable characters without /") from None
 
 
-def _unique(labels: list[str], where: str) -> None:
-    for label in labels:
-        if labels.count(label) > 1:
-            raise UserError(f"{where}: {label!r} is there {labels.count(label)} times; give each its own `label`")
+def _unique(values: Sequence[object], where: str) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            own = "; give each its own `label`" if isinstance(value, str) else ", needs each once"
+            raise UserError(f"{where}: {value!r} is there {values.count(value)} times{own}")
 
 
 def _matches(cell: Specification, pattern: str) -> bool:

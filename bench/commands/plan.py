@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fflbench.records import RecordStore
@@ -22,6 +23,8 @@ def plan_command(
     device: str,
 ) -> None:
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
     suite = load_suite(source)
     store = RecordStore(results or Path("results") / suite.name)
     planned = plan(suite, Settings(only=only, seeds=seeds, plugins=plugins, device=check_device(device)))
@@ -36,16 +39,16 @@ def plan_command(
                for i in planned if i.reason}  # fmt: skip
     for attack, defense, reason in sorted(reasons, key=str):
         console.print(f"incompatible: {attack} against {defense}: {reason}", markup=False, soft_wrap=True)
-    done = sum(store.read(item.cell.digest) is not None for item in planned)
-    todo = sum(item.reason is None for item in planned) - done
-    console.print(f"{len(planned)} cells: {done} have a record, {max(todo, 0)} would run, "
+    open_ = [item for item in planned if store.read(item.cell.digest) is None]
+    todo = sum(item.reason is None for item in open_)
+    console.print(f"{len(planned)} cells: {len(planned) - len(open_)} have a record, {todo} would run, "
                   f"{sum(item.reason is not None for item in planned)} are incompatible")  # fmt: skip
 
 
 def _table(title: str, items: list[Planned], store: RecordStore) -> Table:
     """Attacks by defenses; each entry how many seeds have a record, or that the pair is incompatible."""
     defenses = list(dict.fromkeys(item.cell.specification.defense.label for item in items))
-    table = Table("attack", *defenses, title=title, title_justify="left")
+    table = Table("attack", *map(escape, defenses), title=escape(title), title_justify="left")
     for attack in dict.fromkeys(item.cell.specification.attack.label for item in items):
         row = []
         for defense in defenses:
@@ -53,5 +56,5 @@ def _table(title: str, items: list[Planned], store: RecordStore) -> Table:
                     == (attack, defense)]  # fmt: skip
             done = sum(store.read(item.cell.digest) is not None for item in mine)
             row.append("[dim]incompatible[/]" if any(i.reason for i in mine) else f"{done} of {len(mine)}")
-        table.add_row(attack, *row)
+        table.add_row(escape(attack), *row)
     return table

@@ -30,7 +30,7 @@ def run_command(
     folder = results or Path("results") / suite.name
     settings = Settings(jobs or os.cpu_count() or 1, check_device(device), only, seeds, plugins, limit, retry_failed)
     run = start(suite, folder, settings)
-    console.print(f"{suite.name}: {len(run.planned)} cells, {settings.jobs} workers, results in {folder}")
+    console.print(f"{suite.name}: {len(run.planned)} cells, {settings.jobs} workers, results in {escape(str(folder))}")
     interrupted = False
     try:
         _watch(run, console)
@@ -105,5 +105,5 @@ def _close(run: Run, folder: Path, console: Console, interrupted: bool) -> int:
             console.print(f"[red]failed[/] {escape(item.record.specification.name)}: {escape(item.record.error)}{where}")
     if counts["failed"]:
         console.print("Run the failed cells again with --retry-failed.")
-    console.print(f"Next: fflbench leaderboard {folder}")
+    console.print(f"Next: fflbench leaderboard {escape(str(folder))}")
     return 1 if counts["failed"] else 0

@@ -28,7 +28,7 @@ class Partition(BaseModel):
     >>> Partition(kind="dirichlet", alpha=0.3)
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: Literal["iid", "dirichlet", "classes", "quantity"] = "iid"
     alpha: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = 0.5

@@ -12,9 +12,9 @@ from fflbench.errors import UserError
 
 def checked_rows(rows: object, shape: tuple[int, ...], author: object, hook: str) -> torch.Tensor:
     """The rows, if they are a tensor of that shape; its type is made float32."""
-    if not isinstance(rows, torch.Tensor) or tuple(rows.shape) != shape:
-        found = f"shape {tuple(rows.shape)}" if isinstance(rows, torch.Tensor) else type(rows).__name__
-        raise UserError(f"{type(author).__name__}.{hook}: returned {found}, needs a tensor of shape {shape}")
+    if not isinstance(rows, torch.Tensor) or tuple(rows.shape) != shape or not rows.is_floating_point():
+        found = f"shape {tuple(rows.shape)}, {rows.dtype}" if isinstance(rows, torch.Tensor) else type(rows).__name__
+        raise UserError(f"{type(author).__name__}.{hook}: returned {found}, needs a float tensor of shape {shape}")
     return rows.float()
 
 
@@ -22,6 +22,10 @@ def checked_upload(upload: object, size: int, before: Upload, author: object, ho
     """The upload, if it has one row for each of its peers (one in all for a sum), and its peers are among those before."""
     if not isinstance(upload, Upload):
         raise UserError(f"{type(author).__name__}.{hook}: returned {type(upload).__name__}, needs an Upload")
+    promised = min(before.visibility, getattr(author, "reveals", before.visibility))
+    if upload.visibility != promised:
+        raise UserError(f"{type(author).__name__}.{hook}: returned an upload that shows {upload.visibility.name}, "
+                        f"its class promises {promised.name}")  # fmt: skip
     count = 1 if upload.visibility is Visibility.SUM else len(upload.peers)
     rows = checked_rows(upload.rows, (count, size), author, hook)
     strangers = set(upload.peers) - set(before.peers)
@@ -31,8 +35,27 @@ def checked_upload(upload: object, size: int, before: Upload, author: object, ho
     return replace(upload, rows=rows)
 
 
-def checked_aggregate(aggregate: object, size: int, author: object) -> Aggregate:
-    """The aggregate, if its vector has the layout's size."""
+def checked_selection(peers: object, candidates: int, author: object) -> tuple[int, ...]:
+    """The selected peers, if they are some, known and different."""
+    if (
+        not isinstance(peers, tuple)
+        or not peers
+        or len(set(peers)) != len(peers)
+        or not set(peers) <= set(range(candidates))
+    ):
+        raise UserError(
+            f"{type(author).__name__}.select: returned {peers!r}, needs different peers from 0 to {candidates - 1}"
+        )
+    return peers
+
+
+def checked_aggregate(aggregate: object, size: int, seen: Upload, author: object) -> Aggregate:
+    """The aggregate, if its vector has the layout's size and it trusts only peers whose rows it saw."""
     if not isinstance(aggregate, Aggregate):
         raise UserError(f"{type(author).__name__}.aggregate: returned {type(aggregate).__name__}, needs an Aggregate")
+    strangers = set(aggregate.trust or {}) - set(seen.peers)
+    if strangers:
+        raise UserError(
+            f"{type(author).__name__}.aggregate: trusts the peers {sorted(strangers)}, needs those of the upload"
+        )
     return replace(aggregate, vector=checked_rows(aggregate.vector, (size,), author, "aggregate"))

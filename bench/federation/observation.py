@@ -135,13 +135,17 @@ def _reconstruct(
     if upload.visibility is not Visibility.SUM and victim not in upload.peers:
         return None
     row = 0 if upload.visibility is Visibility.SUM else upload.peers.index(victim)
-    labels = batch.targets.to(upload.rows.device) if settings.labels_known else None
+    known = batch.targets.to(upload.rows.device) if settings.labels_known else None
     seen = Observation(
         model=network.model, layout=network.layout, update=upload.rows[row], upload=upload, task=task.view,
-        steps=settings.steps, learning_rate=settings.learning_rate, examples=settings.batch, labels=labels,
+        steps=settings.steps, learning_rate=settings.learning_rate, examples=settings.batch, labels=known,
     )  # fmt: skip
     guess = attack.reconstruct(seen, rng.at("reconstruction", victim=victim))
     checked_rows(guess.inputs, tuple(batch.inputs.shape), attack, "reconstruct")
+    labels = guess.labels
+    if labels is not None and (labels.shape != batch.targets.shape or labels.is_floating_point()):
+        raise UserError(f"{type(attack).__name__}.reconstruct: returned labels of shape {tuple(labels.shape)}, {labels.dtype}, "
+                        f"needs whole numbers of shape {tuple(batch.targets.shape)}")  # fmt: skip
     return guess
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fflbench.clock import Clock
 from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, Round, Upload, Visibility
-from fflbench.federation.checks import checked_aggregate, checked_rows, checked_upload
+from fflbench.federation.checks import checked_aggregate, checked_rows, checked_selection, checked_upload
 from fflbench.federation.setup import Federation
 from fflbench.metrics.scoring import score
 
@@ -85,13 +85,13 @@ def forward(federation: Federation, vector: Tensor, examples: Examples, block: i
 
 def _begin(federation: Federation, index: int) -> Round:
     settings, aggregator = federation.settings, federation.defense.aggregator
-    peers = aggregator.select(range(settings.peers), settings.selected, index,
-                              federation.rng.at("selection", round=index))  # fmt: skip
+    stream = federation.rng.at("selection", round=index)
+    peers = aggregator.select(range(settings.peers), settings.selected, index, stream)
     round_ = Round(
         index=index,
         total=settings.rounds,
-        peers=peers,
-        global_vector=federation.global_vector,
+        peers=checked_selection(peers, settings.peers, aggregator),
+        global_vector=federation.global_vector.clone(),
         layout=federation.network.layout,
         rng=federation.rng.at("round", round=index),
         task=federation.task.view,
@@ -181,7 +181,7 @@ def _aggregate(federation: Federation, round_: Round, upload: Upload) -> tuple[U
     seen = upload
     for step in federation.defense.pre_aggregators:
         seen = checked_upload(step.transform(seen, round_), round_.layout.size, seen, step, "transform")
-    return upload, checked_aggregate(aggregator.aggregate(seen, round_), round_.layout.size, aggregator)
+    return upload, checked_aggregate(aggregator.aggregate(seen, round_), round_.layout.size, seen, aggregator)
 
 
 def _culprits(lost: list[int], upload: Upload) -> int:

@@ -13,7 +13,7 @@ from fflbench import registry
 from fflbench.composition import Defense, build_defense
 from fflbench.contracts import Coalition, Examples, PoisoningAttack
 from fflbench.data.partition import partition
-from fflbench.errors import UserError
+from fflbench.errors import UnfitError
 from fflbench.federation.network import Network
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
@@ -101,7 +101,7 @@ def _coalition(
     order = rng.at("coalition").numpy().permutation(len(shares)).tolist()
     count = int(settings.attackers * len(holders) + 1e-9)
     if settings.attackers > 0 and count == 0:
-        raise UserError(f"attackers: found {settings.attackers:g} of the {len(holders)} peers that hold the source class, "
+        raise UnfitError(f"attackers: found {settings.attackers:g} of the {len(holders)} peers that hold the source class, "
                         "which is nobody: use more peers or a larger share")  # fmt: skip
     members = [k for k in order if k in set(holders)][:count]
     return Coalition(tuple(sorted(members)), settings.start, settings.end, settings.strategy)

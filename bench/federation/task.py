@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from fflbench import parameters, registry
-from fflbench.contracts import Examples, LoadedData, TaskView
+from fflbench.contracts import Examples, Layout, LoadedData, TaskView
+from fflbench.data.check import checked_data
 from fflbench.errors import UserError
 from fflbench.records import TaskSpec
 from fflbench.rng import Rng
@@ -47,7 +48,11 @@ class Task:
         }
         supply = {name: known[name] for name in parameters.supplied(target)}
         with rng.inside_torch():
-            model: nn.Module = parameters.construct(target, self.spec.model["parameters"], **supply)
+            model: object = parameters.construct(target, self.spec.model["parameters"], **supply)
+        if not isinstance(model, nn.Module):
+            raise UserError(
+                f"task {self.spec.label}: model {self.spec.model['name']!r} is a {type(model).__name__}, needs nn.Module"
+            )
         return model
 
     def check_model(self, model: nn.Module) -> None:
@@ -60,6 +65,11 @@ class Task:
         except Exception as error:
             raise UserError(f"task {self.spec.label}: model {name!r} does not accept inputs of shape "
                             f"{self.view.input_shape}: {str(error).splitlines()[0]}") from error  # fmt: skip
+        if not isinstance(outputs, Tensor):
+            raise UserError(
+                f"task {self.spec.label}: model {name!r} returns {type(outputs).__name__}, needs a tensor of logits"
+            )
+        Layout.of(model)
         good = outputs.shape[1:] in [(classes,)] + ([(1,)] if classes == 2 else [])
         if not good:
             raise UserError(f"task {self.spec.label}: model {name!r} gives outputs of shape {tuple(outputs.shape[1:])}, "
@@ -84,5 +94,10 @@ def load_task(spec: TaskSpec) -> Task:
 @lru_cache(maxsize=4)
 def _load_data(name: str, values: str) -> LoadedData:
     dataset = parameters.construct(registry.load("datasets", name), json.loads(values))
-    data: LoadedData = dataset.load()
-    return data
+    try:
+        loaded = dataset.load()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"data set {name}: loading failed: {type(error).__name__}: {error}") from error
+    return checked_data(loaded, name)

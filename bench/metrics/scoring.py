@@ -7,7 +7,6 @@ from functools import cache
 
 from fflbench import registry
 from fflbench.contracts import Metric, Outcome
-from fflbench.errors import UserError
 from fflbench.records import Track
 
 
@@ -16,11 +15,7 @@ def metrics(track: Track) -> dict[str, Metric]:
     """The metrics of a track by name; broken plug-ins are left to `fflbench list metrics` to report."""
     found = {}
     for name, plugin in registry.plugins("metrics").items():
-        try:
-            kind = plugin.load()
-        except UserError:
-            continue
-        if kind.track == track:
+        if plugin.works() and (kind := plugin.load()).track == track:
             found[name] = kind()
     return found
 

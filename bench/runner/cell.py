@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fflbench.clock import Clock
-from fflbench.errors import UserError
+from fflbench.errors import UnfitError, UserError
 from fflbench.federation.observation import observe
 from fflbench.federation.rounds import History, evaluate, run_rounds
 from fflbench.federation.setup import Federation, build_federation
@@ -75,6 +75,8 @@ def run_cell(cell: Cell, store: RecordStore, progress: Progress = lambda done, t
             record = _poisoning(cell, started, progress)
         else:
             record = _reconstruction(cell, store, started, progress)
+    except UnfitError as error:
+        record = cell.record("incompatible", started, error=str(error))
     except Exception as error:
         store.write_log(cell.digest, traceback.format_exc())
         text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

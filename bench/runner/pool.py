@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -98,16 +99,19 @@ def _work(specification: str, suite: str, data: str, device: str, folder: str) -
     cell = Cell(Specification.model_validate_json(specification), suite, data, device)
     store = RecordStore(Path(folder))
     note = store.folder / "running" / f"{cell.digest}.json"
-    note.parent.mkdir(parents=True, exist_ok=True)
     try:
         record = run_cell(cell, store, lambda done, total: _note(note, done, total))
     finally:
-        note.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            note.unlink(missing_ok=True)
     return record.model_dump_json()
 
 
 def _note(path: Path, done: int, total: int) -> None:
-    path.write_text(json.dumps([done, total]))
+    """Only for the display: that it cannot be written must not cost a cell."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([done, total]))
 
 
 def _death(code: int) -> str:

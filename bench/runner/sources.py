@@ -44,27 +44,39 @@ def plugin_digests(spec: Specification) -> dict[str, str]:
 def engine_digest() -> str:
     """The source digest of what runs every cell: the federation, the observer, the metrics."""
     files = [Path(__file__).with_name("cell.py")]
-    files += [path for plugin in registry.plugins("metrics").values() if (path := plugin.source())]
+    files += [path for plugin in registry.plugins("metrics").values() if plugin.works() and (path := plugin.source())]
     return source_digest(*files)
 
 
 def _imported(data: bytes, path: Path) -> list[Path]:
+    if path.suffix != ".py":
+        return []
     names: set[str] = set()
     for node in ast.walk(ast.parse(data)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return [file for name in sorted(names) if (file := _file(name, path.parent))]
+        elif isinstance(node, ast.ImportFrom):
+            start = "." * node.level + (node.module or "")
+            dot = "" if start.endswith(".") else "."
+            names |= {start} | {f"{start}{dot}{alias.name}" for alias in node.names}
+    return [file for name in sorted(names) if (file := _file(name, path))]
 
 
-def _file(module: str, folder: Path) -> Path | None:
-    """The file of a module if it is ours or lies beside the plug-in."""
+def _file(module: str, importer: Path) -> Path | None:
+    """The file of a module if it is ours, or of the plug-in's own package, or lies beside the plug-in."""
     if module.split(".")[0] == PACKAGE:
         try:
             spec = importlib.util.find_spec(module)
         except ModuleNotFoundError:
             return None
         return Path(spec.origin) if spec and spec.origin else None
-    beside = folder.joinpath(*module.split(".")).with_suffix(".py")
-    return beside if beside.is_file() else None
+    root, name = importer.parent, module.lstrip(".")
+    if module.startswith("."):
+        for _ in range(len(module) - len(name) - 1):
+            root = root.parent
+    else:
+        while (root / "__init__.py").is_file():
+            root = root.parent
+    base = root.joinpath(*name.split(".")) if name else root
+    found = (base.with_suffix(".py") if name else None, base / "__init__.py")
+    return next((file for file in found if file and file.is_file()), None)

@@ -87,3 +87,21 @@ def test_a_broken_installed_plugin_is_listed_and_the_others_work(monkeypatch: py
     with pytest.raises(UserError, match="'theirs' from their-package is broken: ModuleNotFoundError"):
         registry.load("defenses", "theirs")
     assert registry.load("defenses", "median")
+
+
+def test_a_broken_metric_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fflbench.metrics.scoring import metrics
+    from fflbench.runner.sources import engine_digest
+
+    before = engine_digest()
+    monkeypatch.setitem(registry._from_files, ("metrics", "theirs"), registry.Plugin("metrics", "theirs", "no_such:Thing", "their-package"))
+    for cached in (metrics, engine_digest):
+        cached.cache_clear()
+    assert engine_digest() == before
+    assert "theirs" not in metrics("poisoning")
+
+
+def test_a_metric_must_say_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    nameless = registry.Plugin("metrics", "nameless", "fflbench.metric:Metric", "their-package")
+    with pytest.raises(UserError, match="does not say its label and better and track"):
+        nameless.load()

@@ -111,6 +111,12 @@ def test_the_specification_decides_the_digest(tmp_path: Path) -> None:
     ('label = "clothes"', 'label = "a/b"', "found the label 'a/b', needs 1 to 60 printable characters without /"),
     ('label = "loud"', 'label = "none"', "'none' is there 2 times; give each its own `label`"),
     ("[poisoning]", "[poisoning", "is not valid TOML"),
+    ("seeds = [0, 1]", "seeds = [0, 0]", "seeds: 0 is there 2 times"),
+    ('defenses = ["fedavg"]\nattacks', 'defenses = ["fedavg", "fedavg"]\nattacks', "'fedavg' is there 2 times"),
+    ('defenses = ["fedavg"]\nattacks', 'defenses = []\nattacks', "needs at least one task, one attack, one defense and one seed"),
+    ('name = "mine"', 'name = ".."', "name: found '..', needs"),
+    ("rounds = 2", "rounds = 2020-01-01", "tasks.0: rounds: found datetime.date(2020, 1, 1), needs text, a number"),
+    ("alpha = 0.5", 'alpha = "0.5"', "partition.alpha: found '0.5', needs a valid number"),
 ])  # fmt: skip
 def test_a_bad_suite_is_one_clear_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in GOOD

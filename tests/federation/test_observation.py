@@ -199,3 +199,15 @@ def test_labels_that_the_server_had_to_find_are_scored(seen: Any, monkeypatch: p
     monkeypatch.setitem(registry._from_files, ("attacks", "reader"), registry.Plugin("attacks", "reader", Reader, "test"))
     assert seen("batch = 4\nlabels_known = false", attack="reader")[0].metrics["label-recovery"] == 100
     assert seen("batch = 4", attack="reader")[0].metrics["label-recovery"] is None
+
+
+def test_more_labels_than_examples_are_refused(seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Greedy(ReconstructionAttack):
+        """Answers every label at once."""
+
+        def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+            return Reconstruction(torch.zeros(seen.examples, *seen.task.input_shape), torch.arange(10).repeat(10))
+
+    monkeypatch.setitem(registry._from_files, ("attacks", "greedy"), registry.Plugin("attacks", "greedy", Greedy, "test"))
+    with pytest.raises(UserError, match=r"Greedy.reconstruct: returned labels of shape \(100,\)"):
+        seen("batch = 2\nlabels_known = false", attack="greedy")

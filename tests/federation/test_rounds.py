@@ -211,15 +211,19 @@ def test_rows_that_are_not_finite(federation: Any, recorder: Any, plugin: Any) -
 
 @pytest.mark.parametrize(("base", "hook", "result", "message"), [
     (Aggregator, "aggregate", None, "Wrong.aggregate: returned NoneType, needs an Aggregate"),
-    (Aggregator, "aggregate", Aggregate(torch.zeros(3)), r"Wrong.aggregate: returned shape (3,), needs a tensor of shape (3190,)"),
-    (Stage, "share", Upload(torch.zeros(2, 3190), (0,)), "Wrong.share: returned shape (2, 3190), needs a tensor of shape (1, 3190)"),
+    (Aggregator, "aggregate", Aggregate(torch.zeros(3)), r"Wrong.aggregate: returned shape (3,), torch.float32, needs a float tensor of shape (3190,)"),
+    (Stage, "share", Upload(torch.zeros(2, 3190), (0,)), "Wrong.share: returned shape (2, 3190), torch.float32, needs a float tensor of shape (1, 3190)"),
     (Stage, "share", Upload(torch.zeros(1, 3190), (77,)), "Wrong.share: returned the peers (77,), needs each at most once"),
+    (Stage, "share", Upload(torch.zeros(1, 3190), (0, 1), Visibility.SUM), "shows SUM, its class promises INDIVIDUAL"),
+    (Aggregator, "aggregate", Aggregate(torch.zeros(3190), {99: 1.0}), "trusts the peers [99], needs those of the upload"),
+    (Aggregator, "select", (0, 0), "Wrong.select: returned (0, 0), needs different peers from 0 to 5"),
+    (Aggregator, "select", (), "Wrong.select: returned (), needs different peers"),
     (PreAggregator, "transform", torch.zeros(2), "Wrong.transform: returned Tensor, needs an Upload"),
 ])  # fmt: skip
 def test_a_plugin_that_returns_the_wrong_thing_is_named(
     federation: Any, plugin: Any, base: type, hook: str, result: Any, message: str
 ) -> None:
-    wrong = type("Wrong", (base,), {"__doc__": "Wrong.", hook: lambda self, upload, round: result})
+    wrong = type("Wrong", (base,), {"__doc__": "Wrong.", hook: lambda self, *given: result})
     plugin("defenses", "wrong", wrong)
     with pytest.raises(UserError) as caught:
         run(federation("wrong" if base is Aggregator else "wrong+mean", rounds=1))

@@ -124,7 +124,9 @@ class Scaled(Aggregator):
             "[print(p.cell.specification.defense.label, p.cell.digest) for p in plan(load_suite(sys.argv[1]),"
             "Settings(only=('clothes/none',), seeds=(0,)))]"
         )
-        done = subprocess.run([sys.executable, "-c", script, str(suite), str(folder)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(suite), str(folder)], capture_output=True, text=True, check=True
+        )
         digests.append(dict(line.split() for line in done.stdout.splitlines()))
     assert digests[0]["fedavg"] == digests[1]["fedavg"]
     assert digests[0]["scaled-1"] != digests[1]["scaled-1"]
@@ -135,7 +137,9 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tiny: Path, tmp_path: 
     slow = tiny.read_text().replace("rounds = 3", "rounds = 60")
     tiny.write_text(slow)
     command = [*COMMAND, "run", str(tiny), "--results", str(results), "--jobs", "2", "--only", "clothes"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
         deadline = time.monotonic() + 120
         while not list(results.glob("records/*.json")) and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -160,7 +164,9 @@ def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(ti
 def test_a_full_disk_is_one_line_and_what_was_finished_is_kept(tiny: Path, tmp_path: Path) -> None:
     results = tmp_path / "small"
     results.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(results)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(results)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("cannot mount a small file system here")
     try:
