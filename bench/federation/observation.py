@@ -144,8 +144,8 @@ def _reconstruct(
     checked_rows(guess.inputs, tuple(batch.inputs.shape), attack, "reconstruct")
     labels = guess.labels
     if labels is not None and (labels.shape != batch.targets.shape or labels.is_floating_point()):
-        raise UserError(f"{type(attack).__name__}.reconstruct: returned labels of shape {tuple(labels.shape)}, {labels.dtype}, "
-                        f"needs whole numbers of shape {tuple(batch.targets.shape)}")  # fmt: skip
+        raise UserError(f"{type(attack).__name__}.reconstruct: returned labels of shape {tuple(labels.shape)}, "
+                        f"{labels.dtype}, needs whole numbers of shape {tuple(batch.targets.shape)}")  # fmt: skip
     return guess
 
 

@@ -7,6 +7,7 @@ from functools import cache
 
 from fflbench import registry
 from fflbench.contracts import Metric, Outcome
+from fflbench.errors import UserError
 from fflbench.records import Track
 
 
@@ -26,6 +27,9 @@ def score(track: Track, outcome: Outcome, each_round: bool = False) -> dict[str,
     for name, metric in metrics(track).items():
         if each_round and not metric.each_round:
             continue
-        value = metric.compute(outcome)
+        try:
+            value = metric.compute(outcome)
+        except Exception as error:
+            raise UserError(f"metric {name!r} failed: {type(error).__name__}: {error}") from error
         values[name] = float(value) if value is not None and math.isfinite(value) else None
     return values

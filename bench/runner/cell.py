@@ -103,6 +103,8 @@ def _poisoning(cell: Cell, started: str, progress: Progress) -> Record:
         error = f"the global model is not finite after round {history.diverged_in}"
         empty = dict.fromkeys(metrics("poisoning"))
         return cell.record("diverged", started, error=error, metrics=empty, seconds=dict(clock.seconds), **common)
+    if history.uploads == history.rejected:
+        raise UserError("no upload was accepted in any round, so nothing was learned")
     with clock.phase("evaluation"):
         outcome = evaluate(federation, reported, history)
         values = score("poisoning", outcome)
