@@ -129,6 +129,7 @@ def leaderboard(
     reference: Annotated[
         str | None, typer.Option(help="The defense that others are compared with. [default: fedavg, or the first]")
     ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Turn records into tables (Markdown, CSV, JSON) and a page.
 
@@ -136,6 +137,7 @@ def leaderboard(
     """
     from fflbench.commands.leaderboard import leaderboard_command
 
+    _load(plugin)
     leaderboard_command(results, out, reference)
 
 

@@ -79,6 +79,8 @@ class Suite:
             for defense in plan.defenses
         ]
         for pattern in only:
+            if not pattern.strip("/ ") or pattern.count("/") > 2:
+                raise UserError(f"--only: found {pattern!r}, needs TASK/ATTACK/DEFENSE, of which parts may be left out")
             if not any(_matches(cell, pattern) for cell in every):
                 names = sorted({f"{c.task.label}/{c.attack.label}/{c.defense.label}" for c in every})
                 near = difflib.get_close_matches(pattern, names, n=2, cutoff=0.3) or names[:2]
@@ -217,4 +219,4 @@ def _unique(values: Sequence[object], where: str) -> None:
 def _matches(cell: Specification, pattern: str) -> bool:
     wanted = [*pattern.split("/"), "*", "*"][:3]
     names = (cell.task.label, cell.attack.label, cell.defense.label)
-    return all(fnmatch.fnmatchcase(name, part or "*") for name, part in zip(names, wanted, strict=True))
+    return all(name == part or fnmatch.fnmatchcase(name, part or "*") for name, part in zip(names, wanted, strict=True))

@@ -105,8 +105,8 @@ def check_device(device: str) -> str:
     import torch
 
     try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.ones(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(f"--device: found {device!r}, which torch cannot use here: {str(error).splitlines()[0]}") from None
     return device
 

@@ -72,6 +72,17 @@ def test_only_and_seeds_choose_cells(tmp_path: Path) -> None:
         suite.cells(only=("clothes/lout/ffl",))
 
 
+@pytest.mark.parametrize("pattern", ["", "//", "a/b/c/d"])
+def test_only_needs_at_most_three_parts(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(UserError, match="needs TASK/ATTACK/DEFENSE"):
+        suite_of(tmp_path, GOOD).cells(only=(pattern,))
+
+
+def test_a_label_is_itself_before_it_is_a_pattern(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path, GOOD.replace('label = "clothes"', 'label = "clothes [x]"'))
+    assert len(suite.cells(only=("clothes [x]/none/ffl",))) == 2
+
+
 def test_the_specification_decides_the_digest(tmp_path: Path) -> None:
     first = suite_of(tmp_path, GOOD).cells()
     again = suite_of(tmp_path, GOOD.replace('name = "mine"', 'name = "other"')).cells()
