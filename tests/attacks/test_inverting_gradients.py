@@ -107,6 +107,8 @@ def test_total_variation_by_hand() -> None:
 
 def test_a_restart_that_failed_does_not_hide_a_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
     costs = iter([float("nan"), 0.2, 0.1, 0.3])
-    monkeypatch.setattr(InvertingGradients, "_descend", lambda self, start, cost, seen: (next(costs), torch.zeros_like(start)))
+    monkeypatch.setattr(
+        InvertingGradients, "_descend", lambda self, start, cost, seen: (next(costs), torch.zeros_like(start))
+    )
     guess = InvertingGradients(steps=1, restarts=4).reconstruct(observed(images_of(1), torch.tensor([3])), Rng(0))
     assert guess.cost == 0.1

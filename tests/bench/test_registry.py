@@ -94,7 +94,9 @@ def test_a_broken_metric_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatc
     from fflbench.runner.sources import engine_digest
 
     before = engine_digest()
-    monkeypatch.setitem(registry._from_files, ("metrics", "theirs"), registry.Plugin("metrics", "theirs", "no_such:Thing", "their-package"))
+    monkeypatch.setitem(
+        registry._from_files, ("metrics", "theirs"), registry.Plugin("metrics", "theirs", "no_such:Thing", "their-package")
+    )
     for cached in (metrics, engine_digest):
         cached.cache_clear()
     assert engine_digest() == before

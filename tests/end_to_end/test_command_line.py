@@ -15,7 +15,9 @@ from tests.runner.conftest import write_tiny
 
 def fflbench(*words: str, folder: Path, code: int = 0) -> str:
     """Runs the command; returns what it printed. A traceback is never acceptable."""
-    done = subprocess.run([sys.executable, "-m", "fflbench", *words], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "fflbench", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
     output = done.stdout + done.stderr
     assert done.returncode == code, output
     assert "Traceback" not in output

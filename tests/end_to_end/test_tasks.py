@@ -41,7 +41,9 @@ def test_adult_learns_and_flipping_to_the_poor_is_measured_on_the_rich(tmp_path:
     clean = run(tmp_path, '"adult"', '"adult-mlp"', ADULT)
     assert clean.metrics["accuracy"] > 80
     assert clean.metrics["source-accuracy"] is None
-    flipped = run(tmp_path, '"adult"', '"adult-mlp"', ADULT, attack='{ name = "label-flip", target = "<=50K", attackers = 0.45 }')
+    flipped = run(
+        tmp_path, '"adult"', '"adult-mlp"', ADULT, attack='{ name = "label-flip", target = "<=50K", attackers = 0.45 }'
+    )
     assert flipped.metrics["source-accuracy"] + flipped.metrics["attack-success"] == pytest.approx(100)
     assert flipped.metrics["source-accuracy"] < clean.classes[">50K"] - 5
 

@@ -49,7 +49,9 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(settings: str = "", defense: str = "mean", attack: str = "spy", model: str = "strided-cnn",
             dataset: str = "fashion-mnist-small", seed: int = 0) -> tuple[Seen, list[Observation]]:  # fmt: skip
         path = tmp_path / "o.toml"
-        path.write_text(SUITE.format(seed=seed, defense=defense, attack=attack, model=model, dataset=dataset, settings=settings))
+        path.write_text(
+            SUITE.format(seed=seed, defense=defense, attack=attack, model=model, dataset=dataset, settings=settings)
+        )
         spec = load_suite(str(path)).cells()[0]
         return observe(spec, torch.device("cpu"), Clock(), lambda done, total: None), Spy.kept
 
@@ -100,7 +102,12 @@ def test_references_stand_beside_the_score(seen: Any) -> None:
 
 def test_pictures_are_the_originals_and_the_guesses(seen: Any) -> None:
     result, _ = seen("batch = 2\nimages = [5, 6, 7, 8]")
-    assert [(p.role, p.index) for p in result.pictures] == [("original", 0), ("reconstruction", 0), ("original", 1), ("reconstruction", 1)]
+    assert [(p.role, p.index) for p in result.pictures] == [
+        ("original", 0),
+        ("reconstruction", 0),
+        ("original", 1),
+        ("reconstruction", 1),
+    ]
     data = registry.load("datasets", "fashion-mnist-small")().load()
     pixels = np.asarray(Image.open(io.BytesIO(result.pictures[2].png)))
     assert (pixels == (data.test.inputs[6, 0] * 255).round().numpy()).all()
@@ -148,7 +155,9 @@ def test_the_server_of_a_sum_sees_one_row(seen: Any, monkeypatch: pytest.MonkeyP
         def share(self, upload: Upload, round: Round) -> Upload:
             return Upload(upload.rows.mean(0, keepdim=True), upload.peers, Visibility.SUM)
 
-    monkeypatch.setitem(registry._from_files, ("defenses", "plain-sum"), registry.Plugin("defenses", "plain-sum", PlainSum, "t"))
+    monkeypatch.setitem(
+        registry._from_files, ("defenses", "plain-sum"), registry.Plugin("defenses", "plain-sum", PlainSum, "t")
+    )
     _, (saw,) = seen("", defense="plain-sum+mean")
     assert saw.upload.rows.shape[0] == 1
 
@@ -171,7 +180,9 @@ def test_a_malicious_server_may_change_the_model_that_everybody_trains(seen: Any
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_inversion_succeeds_against_fedavg_and_fails_against_ffl(seen: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inversion_succeeds_against_fedavg_and_fails_against_ffl(
+    seen: Any, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
 
     class Quick(InvertingGradients):

@@ -46,7 +46,9 @@ reported_models = {reported}
 
 @pytest.fixture
 def federation(tmp_path: Path) -> Any:
-    def build(defense: str = "mean", attack: str = '"none"', rounds: int = 2, reported: int = 1, share: float = 1.0) -> Federation:
+    def build(
+        defense: str = "mean", attack: str = '"none"', rounds: int = 2, reported: int = 1, share: float = 1.0
+    ) -> Federation:
         path = tmp_path / "s.toml"
         entry = defense if defense.startswith("{") else f'{{ label = "d", name = "{defense}" }}'
         path.write_text(SUITE.format(defense=entry, attack=attack, rounds=rounds, reported=reported, participation=share))
@@ -107,7 +109,10 @@ def test_rows_are_updates_of_the_selected_peers(federation: Any, recorder: Any) 
 def test_cells_of_a_seed_are_paired_whatever_attack_and_defense(federation: Any) -> None:
     """Same model, data, attackers, selection and honest batches: the statistics rest on it."""
     loud = '{ name = "gaussian-noise", attackers = 0.2 }'
-    first, second = federation("mean", loud, share=0.5), federation("ffl", '{ name = "label-flip", attackers = 0.2 }', share=0.5)
+    first, second = (
+        federation("mean", loud, share=0.5),
+        federation("ffl", '{ name = "label-flip", attackers = 0.2 }', share=0.5),
+    )
     assert torch.equal(first.global_vector, second.global_vector)
     assert first.coalition.members == second.coalition.members
     for mine, theirs in zip(first.honest_examples, second.honest_examples, strict=True):
@@ -240,7 +245,9 @@ def test_one_attacker_that_spoils_a_pair_counts_once(federation: Any, recorder: 
             return torch.full_like(malicious, float("nan"))
 
     plugin("attacks", "nans", Nan)
-    fed = federation('{ label = "d", pipeline = ["fragment-mixing", "recorder"] }', '{ name = "nans", attackers = 0.2 }', rounds=1)
+    fed = federation(
+        '{ label = "d", pipeline = ["fragment-mixing", "recorder"] }', '{ name = "nans", attackers = 0.2 }', rounds=1
+    )
     fed.settings = fed.settings.model_copy(update={"tolerated": 0.34})
     history, _ = run(fed)
     assert history.rejected == 2
