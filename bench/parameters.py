@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable
@@ -85,7 +86,7 @@ def explain(error: pydantic.ValidationError, where: str, known: Collection[str] 
         return f"{place}: is missing"
     if detail["type"] == "value_error":
         return f"{place}: {detail['ctx']['error']!s}"
-    wanted = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    wanted = re.sub(r"^(String|List|Input|Tuple) should (be )?", lambda m: "" if m[2] else "to ", detail["msg"])
     return f"{place}: found {shortened(detail['input'])}, needs {wanted}"
 
 

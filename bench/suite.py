@@ -109,7 +109,7 @@ def load_suite(source: str) -> Suite:
     try:
         file = _SuiteFile.model_validate(table)
     except pydantic.ValidationError as error:
-        raise UserError(explain(error, str(path), _SuiteFile.model_fields)) from None
+        raise UserError(explain(error, f"{path}: suite", _SuiteFile.model_fields)) from None
     return _resolve(file, str(path), source)
 
 
