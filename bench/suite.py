@@ -67,9 +67,8 @@ class Suite:
     tracks: tuple[TrackPlan, ...]
 
     def cells(self, only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> list[Specification]:
-        """All cells, track by track and seed by seed; `only`
-        keeps those whose `task/attack/defense` matches one of the patterns (shell
-        wildcards; left-out parts match everything). Raises `UserError` when a pattern matches nothing."""
+        """All cells, track by track and seed by seed; `only` keeps those whose `task/attack/defense` matches one of the
+        patterns (shell wildcards; left-out parts match everything). Raises `UserError` when a pattern matches nothing."""
         every = [
             Specification(track=plan.track, task=task, attack=attack, defense=defense, seed=seed)
             for plan in self.tracks

@@ -25,8 +25,9 @@ from fflbench.contracts import (
     Visibility,
 )
 from fflbench.errors import UserError
-from fflbench.federation.checks import checked_rows, checked_upload
+from fflbench.federation.checks import checked_rows
 from fflbench.federation.network import Network
+from fflbench.federation.sharing import staged, upload_bytes
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
 from fflbench.metrics.images import match, psnr, ssim
@@ -120,11 +121,8 @@ def _observed_round(
             stream = rng.at("training", round=0, peer=peer)
             updates[peer] = trainer.train(task.prepared(batch, start.device), start, stream)
     with clock.phase("sharing"):
-        upload = Upload(updates, round_.peers)
-        for stage in defense.stages:
-            upload = checked_upload(stage.share(upload, round_), network.layout.size, upload, stage, "share")
-    row_bytes = upload.row_bytes if upload.row_bytes is not None else 4 * network.layout.size
-    return upload.with_sent("upload", row_bytes * len(upload.peers)), start
+        upload = staged(defense.stages, round_, updates)
+    return upload.with_sent("upload", upload_bytes(upload, round_)), start
 
 
 def _reconstruct(

@@ -15,6 +15,7 @@ from fflbench.clock import Clock
 from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, Round, Upload, Visibility
 from fflbench.federation.checks import checked_aggregate, checked_rows, checked_selection, checked_upload
 from fflbench.federation.setup import Federation
+from fflbench.federation.sharing import staged, upload_bytes
 from fflbench.metrics.scoring import score
 
 Progress = Callable[[int, int], None]
@@ -138,8 +139,7 @@ def _exchange(federation: Federation, round_: Round, updates: Tensor, clock: Clo
     history.absent += len(upload.absent)
     for phase, count in upload.sent.items():
         history.sent[phase] += count
-    row_bytes = upload.row_bytes if upload.row_bytes is not None else 4 * round_.layout.size
-    history.sent["upload"] += row_bytes * len(upload.peers)
+    history.sent["upload"] += upload_bytes(upload, round_)
     if aggregate is not None and aggregate.trust is not None:
         for peer, value in aggregate.trust.items():
             history.trust[peer].append(float(value) if math.isfinite(value) else 0.0)
@@ -148,7 +148,7 @@ def _exchange(federation: Federation, round_: Round, updates: Tensor, clock: Clo
 
 def _share(federation: Federation, round_: Round, updates: Tensor) -> Upload:
     """What reaches the server: the stages in order, then the attackers' chance to cheat."""
-    upload = _staged(federation, round_, updates.clone())
+    upload = staged(federation.defense.stages, round_, updates.clone())
     members = [i for i, peer in enumerate(upload.peers) if peer in federation.coalition.members]
     if members and upload.visibility is not Visibility.SUM and federation.coalition.active(round_.index):
         own = updates[[round_.peers.index(upload.peers[i]) for i in members]]
@@ -156,14 +156,6 @@ def _share(federation: Federation, round_: Round, updates: Tensor) -> Upload:
         cheated = federation.attack.poison_upload(own, upload.rows[members], round_)
         rows[members] = checked_rows(cheated, tuple(own.shape), federation.attack, "poison_upload")
         upload = Upload(**{**vars(upload), "rows": rows})
-    return upload
-
-
-def _staged(federation: Federation, round_: Round, rows: Tensor) -> Upload:
-    """What the stages, in order, make of the peers' updates [m, d]."""
-    upload = Upload(rows, round_.peers)
-    for stage in federation.defense.stages:
-        upload = checked_upload(stage.share(upload, round_), round_.layout.size, upload, stage, "share")
     return upload
 
 
@@ -198,5 +190,5 @@ def _rehearse(federation: Federation, round_: Round, rows: Tensor) -> Tensor:
     aggregator = trial.defense.aggregator
     trial_round.consents = lambda peer, partner: aggregator.consents(peer, partner, round_.index)
     trial_round.rng = round_.rng.at("rehearsal")
-    aggregate = _aggregate(trial, trial_round, _staged(trial, trial_round, rows.clone()))[1]
+    aggregate = _aggregate(trial, trial_round, staged(trial.defense.stages, trial_round, rows.clone()))[1]
     return torch.zeros_like(rows[0]) if aggregate is None else aggregate.vector
