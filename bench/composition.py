@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fflbench import registry
-from fflbench.contracts import Aggregator, Pipeline, PreAggregator, Stage, Visibility
+from fflbench.contracts import Aggregator, DefensePart, Pipeline, PreAggregator, ServerStep, Stage, Visibility
 from fflbench.errors import UserError
 from fflbench.parameters import construct, schema, validate
 from fflbench.records import DefenseSpec, Part
 
-Kind = Literal["stage", "pre-aggregator", "aggregator"]
-_ORDER: dict[Kind, int] = {"stage": 0, "pre-aggregator": 1, "aggregator": 2}
+Kind = Literal["stage", "pre-aggregator", "aggregator", "server-step"]
+_BASES: dict[Kind, type[DefensePart]] = {
+    "stage": Stage,
+    "pre-aggregator": PreAggregator,
+    "aggregator": Aggregator,
+    "server-step": ServerStep,
+}
+_ORDER = list(_BASES)
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,11 @@ class Defense:
     stages: tuple[Stage, ...]
     pre_aggregators: tuple[PreAggregator, ...]
     aggregator: Aggregator
+    server_steps: tuple[ServerStep, ...] = ()
+
+    @property
+    def parts(self) -> tuple[DefensePart, ...]:
+        return (*self.stages, *self.pre_aggregators, self.aggregator, *self.server_steps)
 
     @property
     def reveals(self) -> Visibility:
@@ -70,6 +81,7 @@ def build_defense(spec: DefenseSpec) -> Defense:
         tuple(p for p in built if isinstance(p, Stage)),
         tuple(p for p in built if isinstance(p, PreAggregator)),
         next(p for p in built if isinstance(p, Aggregator)),
+        tuple(p for p in built if isinstance(p, ServerStep)),
     )
 
 
@@ -104,16 +116,14 @@ def _assign(parts: list[tuple[str, dict[str, Any]]], values: dict[str, Any], whe
 
 def _part(name: str, values: dict[str, Any], where: str) -> Part:
     target = registry.load("defenses", name, where)
-    kind: Kind = "aggregator"
-    if issubclass(target, Stage):
-        kind = "stage"
-    elif issubclass(target, PreAggregator):
-        kind = "pre-aggregator"
+    kind = next(kind for kind, base in _BASES.items() if issubclass(target, base))
     return Part(kind=kind, name=name, parameters=validate(target, values, f"{where} ({name})"))
 
 
 def _check_order(parts: tuple[Part, ...], where: str) -> None:
     kinds = [part.kind for part in parts]
-    if kinds.count("aggregator") != 1 or kinds != sorted(kinds, key=_ORDER.__getitem__):
+    if kinds.count("aggregator") != 1 or kinds != sorted(kinds, key=_ORDER.index):
         found = ", ".join(f"{part.name} ({part.kind})" for part in parts)
-        raise UserError(f"{where}: found {found}; needs stages, then pre-aggregators, then exactly one aggregator")
+        raise UserError(
+            f"{where}: found {found}; needs stages, then pre-aggregators, then exactly one aggregator, then server steps"
+        )

@@ -3,8 +3,8 @@
 A *task* is data, a model and the settings of a federation (or of an observed round). Against it, the benchmark matches
 
 - a `PoisoningAttack` (one coalition of malicious peers) or a `ReconstructionAttack` (the server as observer), and
-- a defense: any number of `Stage` objects on the peers' side, then any number of
-  `PreAggregator` objects and one `Aggregator` on the server's.
+- a defense: any number of `Stage` objects on the peers' side, then any number of `PreAggregator` objects, one
+  `Aggregator`, and any number of `ServerStep` objects on the server's.
 
 Updates are one matrix: `updates[m, d]`, float32, row i = local minus global parameters of `peers[i]`, flattened in the
 order of the `Layout`. A plug-in is a class (best a dataclass) whose constructor arguments are its parameters,
@@ -25,150 +25,30 @@ it in one file and pass `--plugin my_defense.py`:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from fflbench.dataset import DataKind, Dataset, Examples, LoadedData
-from fflbench.errors import DataError, UserError
+from fflbench.errors import DataError, UnfitError, UserError
 from fflbench.layout import Layout, Parameter
 from fflbench.metric import Metric, Outcome
 from fflbench.rng import Rng
+from fflbench.round import Coalition, Round, TaskView
+from fflbench.upload import Aggregate, Upload, Visibility
 
 if TYPE_CHECKING:
     from fflbench.federation.trainer import Trainer
 
 __all__ = [
-    "Aggregate", "Aggregator", "Attack", "Coalition", "DataError", "DataKind", "Dataset", "Examples", "Knowledge", "Layout",
-    "LoadedData", "Metric", "Observation", "Outcome", "Parameter", "Pipeline", "PoisoningAttack", "PreAggregator",
-    "Reconstruction", "ReconstructionAttack", "Rng", "Round", "Server", "Stage", "TaskView", "Upload", "UserError",
-    "Visibility",
+    "Aggregate", "Aggregator", "Attack", "Coalition", "DataError", "DataKind", "Dataset", "DefensePart", "Examples",
+    "Knowledge", "Layout", "LoadedData", "Metric", "Observation", "Outcome", "Parameter", "Pipeline", "PoisoningAttack",
+    "PreAggregator", "Reconstruction", "ReconstructionAttack", "Rng", "Round", "Server", "ServerStep", "Stage", "TaskView",
+    "UnfitError", "Upload", "UserError", "Visibility",
 ]  # fmt: skip
-
-# ------------------------------------------------------------------------------------------------ what hooks are given
-
-
-@dataclass(frozen=True)
-class TaskView:
-    """What everybody may know of a task."""
-
-    kind: DataKind
-    classes: tuple[str, ...]
-    input_shape: tuple[int, ...]
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    peers: int = 0
-    rounds: int = 0
-
-    def normalise(self, inputs: Tensor) -> Tensor:
-        """Images [n, c, h, w] from [0, 1] to what the model is fed; other data are passed on."""
-        if self.kind != "image":
-            return inputs
-        return (inputs - _channels(self.mean, inputs)) / _channels(self.std, inputs)
-
-    def denormalise(self, inputs: Tensor) -> Tensor:
-        """Back to data range."""
-        if self.kind != "image":
-            return inputs
-        return inputs * _channels(self.std, inputs) + _channels(self.mean, inputs)
-
-    def class_index(self, name: int | str, owner: str) -> int:
-        """The index of a class given by index or name; `owner` says in the error which field asked."""
-        index = self.classes.index(name) if name in self.classes else name
-        if not isinstance(index, int) or not 0 <= index < len(self.classes):
-            raise UserError(f"{owner}: found {name!r}, needs 0 to {len(self.classes) - 1} or one of "
-                            f"{', '.join(self.classes)}")  # fmt: skip
-        return index
-
-
-def _channels(values: tuple[float, ...], like: Tensor) -> Tensor:
-    return torch.tensor(values, device=like.device, dtype=like.dtype).view(1, -1, 1, 1)
-
-
-@dataclass
-class Round:
-    """One round as stages, aggregators and attacks see it.
-
-    `peers[i]` trained row i; `tolerated` is the number of attackers among them that the defense is asked to survive;
-    `weights[k]` is the number of examples of peer k; `consents(k, j)` says whether peer k would exchange with peer j
-    (the aggregator's word); `defense(rows)` runs the whole defense on other rows without changing its state, for
-    adaptive attacks.
-    """
-
-    index: int
-    total: int
-    peers: tuple[int, ...]
-    global_vector: Tensor
-    layout: Layout
-    rng: Rng
-    task: TaskView
-    tolerated: int = 0
-    weights: dict[int, int] = field(default_factory=dict)
-    consents: Callable[[int, int], bool] = lambda peer, partner: True
-    defense: Callable[[Tensor], Tensor] | None = None
-    coalition: Coalition | None = None
-
-
-@dataclass(frozen=True)
-class Coalition:
-    """Who attacks, when, and how they upload: `members` are peers; `strategy` S1 sends what the defense's stages
-    made of an attacker's update, S2 takes part in the exchange and then sends the attacker's own update."""
-
-    members: tuple[int, ...]
-    start: int = 0
-    end: int | None = None
-    strategy: Literal["S1", "S2"] = "S1"
-
-    def active(self, index: int) -> bool:
-        return self.start <= index and (self.end is None or index < self.end)
-
-
-class Visibility(IntEnum):
-    """What of the peers' updates reaches the server: only their sum, mixtures of several peers, or each one's own."""
-
-    SUM = 0
-    MIXED = 1
-    INDIVIDUAL = 2
-
-
-@dataclass(frozen=True)
-class Upload:
-    """What reached the server: `rows[n, d]`, row i sent by `peers[i]` (with SUM visibility one row, the mean of all).
-
-    `pairs` are the peers that exchanged fragments (the server relays, so it knows); `absent` sat the round out;
-    `sent` counts the bytes that peers sent, by phase; `row_bytes` is the size of one row on the wire when a stage
-    compressed it (default: 4 bytes an entry).
-    """
-
-    rows: Tensor
-    peers: tuple[int, ...]
-    visibility: Visibility = Visibility.INDIVIDUAL
-    pairs: tuple[tuple[int, int], ...] = ()
-    absent: tuple[int, ...] = ()
-    sent: dict[str, int] = field(default_factory=dict)
-    row_bytes: int | None = None
-
-    def only(self, keep: Sequence[int]) -> Upload:
-        """The upload reduced to the rows with these indices, in this order."""
-        index = torch.as_tensor(list(keep), dtype=torch.long, device=self.rows.device)
-        return replace(self, rows=self.rows[index], peers=tuple(self.peers[i] for i in keep))
-
-    def with_sent(self, phase: str, count: int) -> Upload:
-        return replace(self, sent={**self.sent, phase: self.sent.get(phase, 0) + count})
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """The server's step `vector[d]` (added to the global parameters) and, where the rule has one, its trust in each
-    peer whose row it saw: larger means trusted more."""
-
-    vector: Tensor
-    trust: dict[int, float] | None = None
-
 
 # ------------------------------------------------------------------------------------------------------------ attacks
 
@@ -182,9 +62,12 @@ class Knowledge(Enum):
 
 
 class Attack:
-    """Common to both kinds of attack."""
+    """Common to both kinds of attack. `assumes` and `cost` are for the documentation: what must hold for it to work as its
+    paper says, and what it costs the attacker (b attackers, h honest peers, d parameters)."""
 
     paper: ClassVar[str] = ""
+    assumes: ClassVar[str] = ""
+    cost: ClassVar[str] = ""
     data: ClassVar[tuple[DataKind, ...]] = ("image", "tabular", "text")
 
     def unfit(self, task: TaskView) -> str | None:
@@ -195,9 +78,10 @@ class Attack:
 
 
 class PoisoningAttack(Attack):
-    """One malicious coalition. Every hook defaults to honest behaviour."""
+    """One malicious coalition. Every hook defaults to honest behaviour. An attack that works with more or less
+    `knowledge` makes it a parameter: a field of that name."""
 
-    knowledge: ClassVar[Knowledge] = Knowledge.OWN
+    knowledge: Knowledge = Knowledge.OWN
     attackers: ClassVar[float] = 0.2
     """The share of peers in the coalition when a suite does not say."""
 
@@ -205,7 +89,7 @@ class PoisoningAttack(Attack):
         """The class whose examples the attack is after: attackers are placed among the peers that hold it."""
         return None
 
-    def poison_examples(self, examples: Examples, peer: int, task: TaskView, rng: Rng) -> Examples:
+    def poison_examples(self, examples: Examples, peer: int, coalition: Coalition, task: TaskView, rng: Rng) -> Examples:
         """Change a member's training data, once, before the first round (label flips, triggers)."""
         return examples
 
@@ -215,7 +99,7 @@ class PoisoningAttack(Attack):
 
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
         """From the members' own updates [b, d] (and, if omniscient, the honest ones [h, d]) to what they send [b, d].
-        May call `round.defense(rows)` to adapt; must not change its arguments."""
+        May call `round.rehearse(rows)` to adapt; must not change its arguments."""
         return malicious
 
     def poison_upload(self, own: Tensor, shared: Tensor, round: Round) -> Tensor:
@@ -239,9 +123,10 @@ class Observation:
     """What the server saw of one round, and of one victim's upload in it.
 
     `model` is the network with the round's global parameters, in evaluation mode; `update[d]` is the row that the
-    victim uploaded (a mixture under a mixing defense); `upload` is everything. The victim took `steps` plain gradient
-    steps of size `learning_rate` on its `examples` examples, all of them in each step. `labels` are the victim's when
-    the task says that the server knows them.
+    victim uploaded (a mixture under a mixing defense, the mean of all under a sum); `upload` is everything. `update`
+    speaks of `examples` examples: the victim's, or under a sum everybody's. Each peer took `steps` plain gradient
+    steps of size `learning_rate` on all its examples. `labels` [examples] are there when the task says that the server
+    knows them. `candidates` are records among which are the victim's, for membership inference.
     """
 
     model: nn.Module
@@ -253,6 +138,7 @@ class Observation:
     learning_rate: float
     examples: int
     labels: Tensor | None
+    candidates: Examples | None = None
 
     @property
     def gradient(self) -> Tensor:
@@ -262,12 +148,14 @@ class Observation:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What the observer believes: `inputs[n, ...]` in data range, `labels[n]` or None, its own cost, steps really done."""
+    """What the observer believes: `inputs[examples, ...]` in data range, `labels[examples]`, its own cost, steps really
+    done; `membership[candidates]`, larger for records that it holds to be the victim's. What it does not guess is None."""
 
-    inputs: Tensor
+    inputs: Tensor | None
     labels: Tensor | None = None
     cost: float | None = None
     steps: int = 0
+    membership: Tensor | None = None
 
 
 class ReconstructionAttack(Attack):
@@ -288,22 +176,34 @@ class ReconstructionAttack(Attack):
 # ------------------------------------------------------------------------------------------------------------ defenses
 
 
-class Stage:
-    """The peers' side of a defense: what leaves their hands. Stages run in the order in which they are named."""
+class DefensePart:
+    """Common to all parts of a defense. `assumes` and `cost` are for the documentation: what must hold for it to work as its
+    paper says, and what it costs (n uploads, d parameters, f attackers tolerated)."""
 
     paper: ClassVar[str] = ""
+    assumes: ClassVar[str] = ""
+    cost: ClassVar[str] = ""
+
+    def notes(self) -> dict[str, object]:
+        """What the record should say of this part after the last round, such as the privacy that was spent."""
+        return {}
+
+
+class Stage(DefensePart):
+    """The peers' side of a defense: what leaves their hands. Stages run in the order in which they are named."""
+
     reveals: ClassVar[Visibility] = Visibility.INDIVIDUAL
 
-    def unfit(self, peers: int) -> str | None:
-        """Why this stage cannot work with that many peers in a round, or None."""
+    def unfit(self, peers: int, task: TaskView) -> str | None:
+        """Why this stage cannot work with that many peers in a round of this task, or None."""
         return None
 
     def prepare_model(self, model: nn.Module, rng: Rng) -> nn.Module:
-        """Change the network for everybody (PRECODE)."""
+        """Change the network for everybody (PRECODE). Raises `UnfitError` when this network does not allow it."""
         return model
 
     def local_training(self, trainer: Trainer, peer: int, round: Round) -> Trainer:
-        """Change how every peer trains (FedProx, DP-SGD, Soteria)."""
+        """Change how every peer trains (FedProx, Soteria)."""
         return trainer
 
     def share(self, upload: Upload, round: Round) -> Upload:
@@ -312,28 +212,37 @@ class Stage:
         return upload
 
 
-class PreAggregator:
-    """A step on the server's side before aggregation, such as nearest-neighbour mixing."""
+class PreAggregator(DefensePart):
+    """A step on the server's side before aggregation, such as nearest-neighbour mixing. One that merges rows names, for
+    each, one of the peers that went into it."""
 
-    paper: ClassVar[str] = ""
     needs: ClassVar[Visibility] = Visibility.MIXED
+
+    def unfit(self, uploads: int, tolerated: int, task: TaskView) -> str | None:
+        """Why this step cannot work on that many uploads with that many attackers tolerated, or None."""
+        return None
+
+    def remaining(self, uploads: int) -> int:
+        """How many rows are left of that many uploads."""
+        return uploads
 
     def transform(self, upload: Upload, round: Round) -> Upload:
         raise NotImplementedError
 
 
-class Aggregator:
-    """The server's side. May keep state over rounds.
+class Aggregator(DefensePart):
+    """The server's rule. May keep state over rounds.
 
     `rejects_non_finite`: rows with NaN or infinite entries are dropped before `aggregate` sees them, each counting as
     one tolerated attacker found. Only a rule that is meant to show what happens without a defense turns it off.
+    `follows_peers`: keeps something of each peer over the rounds, so rows must not be merged before it.
     """
 
-    paper: ClassVar[str] = ""
     needs: ClassVar[Visibility] = Visibility.MIXED
     rejects_non_finite: ClassVar[bool] = True
+    follows_peers: ClassVar[bool] = False
 
-    def unfit(self, uploads: int, tolerated: int) -> str | None:
+    def unfit(self, uploads: int, tolerated: int, task: TaskView) -> str | None:
         """Why this rule cannot work on that many uploads with that many attackers tolerated, or None."""
         return None
 
@@ -350,7 +259,13 @@ class Aggregator:
         raise NotImplementedError
 
 
-Part = Stage | PreAggregator | Aggregator
+class ServerStep(DefensePart):
+    """What the server makes of the aggregate before it adds it to the global model: an optimiser, a bound, noise. May keep
+    state over rounds."""
+
+    def step(self, vector: Tensor, round: Round) -> Tensor:
+        """From the aggregate [d] (or what the step before made of it) to the step of the global model [d]."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

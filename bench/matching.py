@@ -31,11 +31,11 @@ def incompatibility(spec: Specification, task: TaskView) -> str | None:
         return reason
     if spec.track == "reconstruction":
         settings = ObservationSettings.model_validate(spec.task.settings, strict=False)
-        return _unfit_stage(defense, settings.peers)
-    return _unfit_poisoning(spec, defense, attack)
+        return _unfit_stage(defense, settings.peers, task)
+    return _unfit_poisoning(spec, defense, attack, task)
 
 
-def _unfit_poisoning(spec: Specification, defense: Defense, attack: PoisoningAttack) -> str | None:
+def _unfit_poisoning(spec: Specification, defense: Defense, attack: PoisoningAttack, task: TaskView) -> str | None:
     settings = FederationSettings.model_validate(spec.task.settings, strict=False)
     blind = defense.blind_part()
     if blind:
@@ -50,8 +50,21 @@ def _unfit_poisoning(spec: Specification, defense: Defense, attack: PoisoningAtt
     cheats = spec.attack.coalition["strategy"] == "S2" or type(attack).poison_upload is not PoisoningAttack.poison_upload
     if cheats and defense.reveals is Visibility.SUM:
         return "the attack changes single uploads, the stages reveal only a sum"
-    return _unfit_stage(defense, settings.selected) or defense.aggregator.unfit(settings.selected, settings.tolerated_count)
+    return _unfit_stage(defense, settings.selected, task) or _unfit_server(defense, settings, task)
 
 
-def _unfit_stage(defense: Defense, peers: int) -> str | None:
-    return next((reason for stage in defense.stages if (reason := stage.unfit(peers))), None)
+def _unfit_stage(defense: Defense, peers: int, task: TaskView) -> str | None:
+    return next((reason for stage in defense.stages if (reason := stage.unfit(peers, task))), None)
+
+
+def _unfit_server(defense: Defense, settings: FederationSettings, task: TaskView) -> str | None:
+    """The server's parts, each for the rows that the parts before it leave."""
+    rows, tolerated, aggregator = settings.selected, settings.tolerated_count, defense.aggregator
+    for part in defense.pre_aggregators:
+        reason = part.unfit(rows, tolerated, task)
+        if reason:
+            return reason
+        rows, before = part.remaining(rows), rows
+        if rows < before and aggregator.follows_peers:
+            return f"{type(aggregator).__name__} follows each peer over the rounds, {type(part).__name__} merges their rows"
+    return aggregator.unfit(rows, tolerated, task)

@@ -28,7 +28,7 @@ class Part(pydantic.BaseModel):
     """One part of a defense, with all its parameters."""
 
     model_config = _CLOSED
-    kind: Literal["stage", "pre-aggregator", "aggregator"]
+    kind: Literal["stage", "pre-aggregator", "aggregator", "server-step"]
     name: str
     parameters: dict[str, Any] = {}
 

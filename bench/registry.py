@@ -176,7 +176,7 @@ def _bases() -> dict[str, tuple[type, ...]]:
 
     return {
         "attacks": (c.PoisoningAttack, c.ReconstructionAttack),
-        "defenses": (c.Stage, c.PreAggregator, c.Aggregator),
+        "defenses": (c.DefensePart,),
         "datasets": (c.Dataset,),
         "metrics": (c.Metric,),
         "models": (nn.Module,),

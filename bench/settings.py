@@ -19,7 +19,8 @@ class FederationSettings(pydantic.BaseModel):
 
     `participation` is the share of peers selected in a round (at least two). `tolerated` is the share of attackers that
     defenses are told to survive, whatever the attack really uses. The reported model is the mean of the last
-    `reported_models` global models. `drop_last` leaves out the last, smaller batch of an epoch, unless it is the only one.
+    `reported_models` global models. `root_examples` training examples are held out for the server itself. `drop_last`
+    leaves out the last, smaller batch of an epoch, unless it is the only one.
     """
 
     model_config = _CONFIG
@@ -35,6 +36,7 @@ class FederationSettings(pydantic.BaseModel):
     drop_last: bool = True
     partition: Partition = Partition()
     tolerated: Share = 0.2
+    root_examples: Annotated[int, Field(ge=0)] = 0
     reported_models: Annotated[int, Field(ge=1)] = 10
     evaluate_every: Annotated[int, Field(ge=1)] = 1
 
@@ -75,10 +77,12 @@ class ObservationSettings(pydantic.BaseModel):
 
 class CoalitionSettings(pydantic.BaseModel):
     """Who attacks: a share of the peers (of those that hold the source class), from round `start` to before `end`, and
-    whether they upload what the defense made of their update (S1) or their own update after all (S2)."""
+    whether they upload what the defense made of their update (S1) or their own update after all (S2). `rotating`: every
+    round that share of its peers attacks, drawn anew."""
 
     model_config = _CONFIG
     attackers: Share = 0.2
     start: Annotated[int, Field(ge=0)] = 0
     end: Annotated[int, Field(ge=1)] | None = None
     strategy: Literal["S1", "S2"] = "S1"
+    rotating: bool = False

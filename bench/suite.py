@@ -18,7 +18,7 @@ from fflbench import registry
 from fflbench.composition import resolve_defense
 from fflbench.contracts import PoisoningAttack, ReconstructionAttack
 from fflbench.errors import UserError
-from fflbench.parameters import explain, shortened, to_json, validate
+from fflbench.parameters import construct, explain, shortened, to_json, validate
 from fflbench.records import AttackSpec, DefenseSpec, Specification, TaskSpec, Track
 from fflbench.settings import CoalitionSettings, FederationSettings, ObservationSettings
 
@@ -181,8 +181,9 @@ def _attack(track: Track, entry: Table | str, where: str) -> AttackSpec:
         settings = CoalitionSettings.model_validate_json(to_json(coalition, where))
     except pydantic.ValidationError as error:
         raise UserError(explain(error, where, CoalitionSettings.model_fields)) from None
+    threat = construct(target, values).knowledge.value
     return AttackSpec(label=_label(label, where), name=spec["name"], parameters=values,
-                      coalition=settings.model_dump(mode="json"), threat=target.knowledge.value)  # fmt: skip
+                      coalition=settings.model_dump(mode="json"), threat=threat)  # fmt: skip
 
 
 def _is_file(path: Path) -> bool:

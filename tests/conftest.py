@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,9 @@ import torch
 from fflbench.contracts import Layout, Parameter, Rng, Round, TaskView, Upload
 
 torch.set_num_threads(1)
+
+TASK = TaskView("image", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
+"""A task of no importance."""
 
 
 def flat_layout(size: int, last_layer: int = 0) -> Layout:
@@ -34,7 +38,7 @@ def make_round() -> Callable[..., Round]:
     ) -> Round:  # fmt: skip
         who = tuple(peers) or tuple(range(len(rows)))
         layout = flat_layout(rows.shape[1], last_layer)
-        task = TaskView("image", ("a", "b"), (1, 4, 4), (0.5,), (0.25,), peers=population or len(rows))
+        task = replace(TASK, peers=population or len(rows))
         rng = Rng(seed).at("round", round=index)
         return Round(index, 100, who, torch.zeros(rows.shape[1]), layout, rng, task, tolerated, **more)
 

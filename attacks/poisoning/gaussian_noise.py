@@ -15,7 +15,7 @@ from fflbench.contracts import Knowledge, PoisoningAttack, Round
 class GaussianNoise(PoisoningAttack):
     """Each attacker adds N(0, sigma^2) to every entry of its own update, or with `mode = "replace"` sends only noise."""
 
-    knowledge: ClassVar[Knowledge] = Knowledge.OWN
+    knowledge = Knowledge.OWN
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
 
     sigma: Annotated[float, Field(gt=0)] = 0.2

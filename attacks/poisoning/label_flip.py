@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fflbench.contracts import Examples, Knowledge, PoisoningAttack, Rng, TaskView
+from fflbench.contracts import Coalition, Examples, Knowledge, PoisoningAttack, Rng, TaskView
 
 
 @dataclass
@@ -18,7 +18,7 @@ class LabelFlip(PoisoningAttack):
     Classes are given by index or by name.
     """
 
-    knowledge: ClassVar[Knowledge] = Knowledge.OWN
+    knowledge = Knowledge.OWN
     paper: ClassVar[str] = "https://arxiv.org/abs/2007.08432"
 
     source: int | str | None = None
@@ -35,7 +35,7 @@ class LabelFlip(PoisoningAttack):
     def source_class(self, task: TaskView) -> int | None:
         return self._flips(task)[0]
 
-    def poison_examples(self, examples: Examples, peer: int, task: TaskView, rng: Rng) -> Examples:
+    def poison_examples(self, examples: Examples, peer: int, coalition: Coalition, task: TaskView, rng: Rng) -> Examples:
         return Examples(examples.inputs, self._flipped(examples.targets, task))
 
     def wanted(self, test: Examples, task: TaskView, rng: Rng) -> tuple[Examples, Tensor] | None:

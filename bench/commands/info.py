@@ -9,7 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from fflbench import registry
-from fflbench.contracts import Aggregator, Pipeline, PoisoningAttack, PreAggregator, ReconstructionAttack, Stage
+from fflbench.contracts import (
+    Aggregator,
+    Pipeline,
+    PoisoningAttack,
+    PreAggregator,
+    ReconstructionAttack,
+    ServerStep,
+    Stage,
+)
 from fflbench.parameters import describe
 
 
@@ -46,7 +54,7 @@ def _parts(pipeline: Pipeline) -> list[tuple[str, Any]]:
 
 def _role(kind: str, target: Any) -> str:
     roles = {PoisoningAttack: "poisoning attack", ReconstructionAttack: "reconstruction attack", Stage: "stage of a defense",
-             PreAggregator: "pre-aggregator", Aggregator: "aggregator"}  # fmt: skip
+             PreAggregator: "pre-aggregator", Aggregator: "aggregator", ServerStep: "server step"}  # fmt: skip
     if isinstance(target, Pipeline):
         return "defense: " + " + ".join(target.parts)
     for base, role in roles.items():
@@ -59,7 +67,8 @@ def _facts(target: Any) -> list[tuple[str, str]]:
     """What the contract says of it, for people."""
     facts = []
     for attribute, label in (("knowledge", "knows"), ("server", "server"), ("reveals", "reveals"), ("needs", "needs to see"),
-                             ("better", "better"), ("unit", "unit"), ("paper", "paper"), ("licence", "licence"),
+                             ("assumes", "assumes"), ("cost", "costs"), ("better", "better"), ("unit", "unit"),
+                             ("paper", "paper"), ("licence", "licence"),
                              ("source", "source")):  # fmt: skip
         value = getattr(target, attribute, None)
         if value is None or value == "" or inspect.isroutine(value):

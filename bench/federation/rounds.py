@@ -88,10 +88,11 @@ def _begin(federation: Federation, index: int) -> Round:
     settings, aggregator = federation.settings, federation.defense.aggregator
     stream = federation.rng.at("selection", round=index)
     peers = aggregator.select(range(settings.peers), settings.selected, index, stream)
+    peers = checked_selection(peers, settings.peers, aggregator)
     round_ = Round(
         index=index,
         total=settings.rounds,
-        peers=checked_selection(peers, settings.peers, aggregator),
+        peers=peers,
         global_vector=federation.global_vector.clone(),
         layout=federation.network.layout,
         rng=federation.rng.at("round", round=index),
@@ -99,17 +100,25 @@ def _begin(federation: Federation, index: int) -> Round:
         tolerated=settings.tolerated_count,
         weights=federation.weights,
         consents=lambda peer, partner: aggregator.consents(peer, partner, index),
-        coalition=federation.coalition,
+        coalition=federation.coalition.acting(index, peers, federation.rng.at("acting", round=index)),
     )
-    round_.defense = lambda rows: _rehearse(federation, round_, rows)
+    round_.rehearse = lambda rows: _rehearse(federation, round_, rows)
+    if federation.root is not None:
+        round_.root_update = lambda: _root_update(federation, index)
     return round_
+
+
+def _root_update(federation: Federation, index: int) -> Tensor:
+    """What the server learns from its own examples in this round, trained as a peer trains."""
+    assert federation.root is not None
+    stream = federation.rng.at("root-training", round=index)
+    return federation.trainer.train(federation.root, federation.global_vector, stream)
 
 
 def _train(federation: Federation, round_: Round) -> Tensor:
     """Every selected peer's update [m, d], the attackers' after poisoning."""
     updates = torch.empty(len(round_.peers), round_.layout.size, device=federation.device)
-    active = federation.coalition.active(round_.index)
-    attacking = [i for i, peer in enumerate(round_.peers) if active and peer in federation.coalition.members]
+    attacking = [i for i, peer in enumerate(round_.peers) if peer in round_.coalition.members]
     for row, peer in enumerate(round_.peers):
         trainer, examples = federation.trainer, federation.honest_examples[peer]
         for stage in federation.defense.stages:
@@ -149,8 +158,8 @@ def _exchange(federation: Federation, round_: Round, updates: Tensor, clock: Clo
 def _share(federation: Federation, round_: Round, updates: Tensor) -> Upload:
     """What reaches the server: the stages in order, then the attackers' chance to cheat."""
     upload = staged(federation.defense.stages, round_, updates.clone())
-    members = [i for i, peer in enumerate(upload.peers) if peer in federation.coalition.members]
-    if members and upload.visibility is not Visibility.SUM and federation.coalition.active(round_.index):
+    members = [i for i, peer in enumerate(upload.peers) if peer in round_.coalition.members]
+    if members and upload.visibility is not Visibility.SUM:
         own = updates[[round_.peers.index(upload.peers[i]) for i in members]]
         rows = upload.rows.clone()
         cheated = federation.attack.poison_upload(own, upload.rows[members], round_)
@@ -170,10 +179,16 @@ def _aggregate(federation: Federation, round_: Round, upload: Upload) -> tuple[U
             upload = upload.only(finite.nonzero().flatten().tolist())
     if not upload.peers:
         return upload, None
-    seen = upload
-    for step in federation.defense.pre_aggregators:
-        seen = checked_upload(step.transform(seen, round_), round_.layout.size, seen, step, "transform")
-    return upload, checked_aggregate(aggregator.aggregate(seen, round_), round_.layout.size, seen, aggregator)
+    seen, size = upload, round_.layout.size
+    for part in federation.defense.pre_aggregators:
+        seen = checked_upload(part.transform(seen, round_), size, seen, part, "transform")
+    aggregate = checked_aggregate(aggregator.aggregate(seen, round_), size, seen, aggregator)
+    if len(seen.peers) < len(upload.peers):
+        aggregate = Aggregate(aggregate.vector)  # Trust in merged rows is trust in no single peer.
+    for step in federation.defense.server_steps:
+        vector = checked_rows(step.step(aggregate.vector, round_), (size,), step, "step")
+        aggregate = Aggregate(vector, aggregate.trust)
+    return upload, aggregate
 
 
 def _culprits(lost: list[int], upload: Upload) -> int:
@@ -182,7 +197,7 @@ def _culprits(lost: list[int], upload: Upload) -> int:
     return len({pair_of.get(peer, (peer,)) for peer in lost})
 
 
-def _rehearse(federation: Federation, round_: Round, rows: Tensor) -> Tensor:
+def _rehearse(federation: Federation, round_: Round, rows: Tensor) -> Aggregate:
     """What the defense would make of other rows [m, d], without changing its state: for adaptive attacks."""
     trial = copy.copy(federation)
     trial.defense = copy.deepcopy(federation.defense)
@@ -191,4 +206,4 @@ def _rehearse(federation: Federation, round_: Round, rows: Tensor) -> Tensor:
     trial_round.consents = lambda peer, partner: aggregator.consents(peer, partner, round_.index)
     trial_round.rng = round_.rng.at("rehearsal")
     aggregate = _aggregate(trial, trial_round, staged(trial.defense.stages, trial_round, rows.clone()))[1]
-    return torch.zeros_like(rows[0]) if aggregate is None else aggregate.vector
+    return Aggregate(torch.zeros_like(rows[0])) if aggregate is None else aggregate

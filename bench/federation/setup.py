@@ -13,7 +13,7 @@ from fflbench import registry
 from fflbench.composition import Defense, build_defense
 from fflbench.contracts import Coalition, Examples, PoisoningAttack
 from fflbench.data.partition import partition
-from fflbench.errors import UnfitError
+from fflbench.errors import UnfitError, UserError
 from fflbench.federation.network import Network
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
@@ -28,7 +28,8 @@ class Federation:
     """Everything that a poisoning cell needs, in its state before the first round.
 
     `honest_examples[k]` and `poisoned_examples[k]` (members only) are normalised and on the device. `wanted` is what the
-    attack is after on the test data: examples and the targets it wants.
+    attack is after on the test data: examples and the targets it wants. `root` are the server's own examples, held out
+    before the peers get theirs.
     """
 
     task: Task
@@ -43,6 +44,7 @@ class Federation:
     poisoned_examples: dict[int, Examples]
     test: Examples
     wanted: tuple[Examples, Tensor] | None
+    root: Examples | None
     rng: Rng
     device: torch.device
     weights: dict[int, int] = field(default_factory=dict)
@@ -56,11 +58,11 @@ def build_federation(spec: Specification, device: torch.device) -> Federation:
     rng = Rng(spec.seed)
     attack = construct(registry.load("attacks", spec.attack.name), spec.attack.parameters)
     defense = build_defense(spec.defense)
-    shares = partition(task.data.train.targets.numpy(), settings.peers, rng.at("partition").numpy(), settings.partition)
+    root, shares = _deal(task, settings, rng)
     coalition = _coalition(spec.attack.coalition, attack, task, shares, rng)
     indices = [torch.from_numpy(share) for share in shares]
     members = {
-        k: task.prepared(attack.poison_examples(task.data.train[indices[k]], k, task.view,
+        k: task.prepared(attack.poison_examples(task.data.train[indices[k]], k, coalition, task.view,
                                                 rng.at("poison-examples", peer=k)), device)
         for k in coalition.members
     }  # fmt: skip
@@ -84,16 +86,30 @@ def build_federation(spec: Specification, device: torch.device) -> Federation:
         poisoned_examples=members,
         test=task.prepared(task.data.test, device),
         wanted=(task.prepared(wanted[0], device), wanted[1].to(device)) if wanted else None,
+        root=task.prepared(task.data.train[torch.from_numpy(root)], device) if len(root) else None,
         rng=rng,
         device=device,
         weights={k: len(index) for k, index in enumerate(indices)},
     )
 
 
-def _coalition(
-    values: dict[str, Any], attack: PoisoningAttack, task: Task, shares: list[np.ndarray[Any, Any]], rng: Rng
-) -> Coalition:
-    """Members are drawn among the peers that hold the class that the attack is after."""
+Indices = np.ndarray[Any, Any]
+
+
+def _deal(task: Task, settings: FederationSettings, rng: Rng) -> tuple[Indices, list[Indices]]:
+    """Which training examples are the server's own, and which each peer's."""
+    targets, held = task.data.train.targets.numpy(), settings.root_examples
+    if held >= len(targets):
+        raise UserError(f"task {task.spec.label}: root_examples: found {held}, needs fewer than the {len(targets)} examples")
+    order = rng.at("root-examples").numpy().permutation(len(targets)) if held else np.arange(len(targets))
+    root, rest = np.sort(order[:held]), np.sort(order[held:])
+    shares = partition(targets[rest], settings.peers, rng.at("partition").numpy(), settings.partition)
+    return root, [rest[share] for share in shares]
+
+
+def _coalition(values: dict[str, Any], attack: PoisoningAttack, task: Task, shares: list[Indices], rng: Rng) -> Coalition:
+    """Members are drawn among the peers that hold the class that the attack is after; with `rotating` all of them are, and
+    every round draws its own."""
     settings = CoalitionSettings.model_validate(values)
     source = attack.source_class(task.view)
     targets = task.data.train.targets.numpy()
@@ -103,8 +119,9 @@ def _coalition(
     if settings.attackers > 0 and count == 0:
         raise UnfitError(f"attackers: found {settings.attackers:g} of the {len(holders)} peers that hold the source class, "
                         "which is nobody: use more peers or a larger share")  # fmt: skip
-    members = [k for k in order if k in set(holders)][:count]
-    return Coalition(tuple(sorted(members)), settings.start, settings.end, settings.strategy)
+    members = [k for k in order if k in set(holders)][: len(holders) if settings.rotating and count else count]
+    return Coalition(tuple(sorted(members)), settings.start, settings.end, settings.strategy, settings.rotating,
+                     settings.attackers)  # fmt: skip
 
 
 def _trainer(network: Network, settings: FederationSettings) -> Trainer:

@@ -87,6 +87,8 @@ def load_task(spec: TaskSpec) -> Task:
         std=data.std,
         peers=spec.settings["peers"],
         rounds=spec.settings.get("rounds", 0),
+        root_examples=spec.settings.get("root_examples", 0),
+        vocabulary=data.vocabulary,
     )
     return Task(spec, data, view)
 

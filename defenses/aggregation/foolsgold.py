@@ -18,6 +18,7 @@ class FoolsGold(Aggregator):
     with pardoning, rescaled by a logit and cut to [0, 1]. When nobody keeps weight, all weigh the same."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/1808.04866"
+    follows_peers: ClassVar[bool] = True
 
     memory: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.contracts import Aggregate, Aggregator, Round, Upload
+from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.distances import squared_distances
 
 Count = Annotated[int, Field(ge=0)]
@@ -29,7 +29,7 @@ class MultiKrum(Aggregator):
     neighbours: Annotated[int, Field(ge=1)] | None = None
     squared: bool = True
 
-    def unfit(self, uploads: int, tolerated: int) -> str | None:
+    def unfit(self, uploads: int, tolerated: int, task: TaskView) -> str | None:
         f = self._f(tolerated)
         if uploads < f + 3:
             return f"needs at least f + 3 = {f + 3} uploads to tolerate f = {f} attackers, has {uploads}"

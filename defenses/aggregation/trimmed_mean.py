@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from fflbench.contracts import Aggregate, Aggregator, Round, Upload
+from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 
 
 @dataclass
@@ -19,7 +19,7 @@ class TrimmedMean(Aggregator):
 
     trim: Annotated[float, Field(ge=0, lt=0.5)] | None = None
 
-    def unfit(self, uploads: int, tolerated: int) -> str | None:
+    def unfit(self, uploads: int, tolerated: int, task: TaskView) -> str | None:
         k = self._trimmed(uploads, tolerated)
         return None if uploads > 2 * k else f"trims {k} from each side, needs more than {2 * k} uploads, has {uploads}"
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.contracts import Rng, Round, Stage, Upload, Visibility
+from fflbench.contracts import Rng, Round, Stage, TaskView, Upload, Visibility
 from fflbench.defenses.ffl.pairing import complete_pairs, draw_pairs
 
 
@@ -26,7 +26,7 @@ class FragmentMixing(Stage):
     exchange: Annotated[float, Field(gt=0, lt=1)] = 0.5
     max_draws: Annotated[int, Field(ge=1)] | None = None
 
-    def unfit(self, peers: int) -> str | None:
+    def unfit(self, peers: int, task: TaskView) -> str | None:
         return None if peers >= 2 else f"fragments are swapped between two peers, {peers} takes part"
 
     def share(self, upload: Upload, round: Round) -> Upload:

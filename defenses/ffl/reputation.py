@@ -29,6 +29,7 @@ class Reputation(Aggregator):
     """
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
+    follows_peers: ClassVar[bool] = True
 
     warmup: Annotated[int, Field(ge=0)] = 20
     norm_share: Annotated[float, Field(ge=0, le=1)] = 0.2

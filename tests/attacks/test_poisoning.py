@@ -10,7 +10,7 @@ import torch
 from fflbench.attacks.poisoning.gaussian_noise import GaussianNoise
 from fflbench.attacks.poisoning.label_flip import LabelFlip
 from fflbench.attacks.poisoning.none import NoAttack
-from fflbench.contracts import Coalition, Examples, Rng, TaskView
+from fflbench.contracts import Coalition, Coalition, Examples, Rng, TaskView
 from fflbench.errors import UserError
 
 DIGITS = TaskView("image", tuple("0123456789"), (1, 2, 2), (0.5,), (0.25,))
@@ -21,7 +21,7 @@ EXAMPLES = Examples(torch.rand(5, 1, 2, 2), TARGETS)
 
 def flipped(attack: LabelFlip, task: TaskView = DIGITS) -> list[int]:
     assert attack.unfit(task) is None
-    return attack.poison_examples(EXAMPLES, 0, task, Rng(0)).targets.tolist()
+    return attack.poison_examples(EXAMPLES, 0, Coalition((0,)), task, Rng(0)).targets.tolist()
 
 
 def test_label_flip_source_to_target() -> None:

@@ -53,7 +53,7 @@ def test_a_good_suite_is_resolved_whole(tmp_path: Path) -> None:
     none, loud = poisoning.attacks
     assert none.coalition["attackers"] == 0
     assert loud.parameters == {"sigma": 2.0, "mode": "add"}
-    assert loud.coalition == {"attackers": 0.3, "start": 0, "end": None, "strategy": "S2"}
+    assert loud.coalition == {"attackers": 0.3, "start": 0, "end": None, "strategy": "S2", "rotating": False}
     assert poisoning.tasks[0].settings["partition"]["alpha"] == 0.5
     assert poisoning.tasks[0].settings["momentum"] == 0.9, "defaults are written out"
     assert reconstruction.tasks[0].label == "fashion-mnist-small-lenet"

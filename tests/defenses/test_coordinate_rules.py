@@ -16,6 +16,7 @@ from fflbench.defenses.aggregation.mean import Mean
 from fflbench.defenses.aggregation.median import Median
 from fflbench.defenses.aggregation.repeated_median import RepeatedMedian
 from fflbench.defenses.aggregation.trimmed_mean import TrimmedMean
+from tests.conftest import TASK
 
 RULES = [Mean(), Median(), TrimmedMean(trim=0.25), RepeatedMedian()]
 MATRICES = arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 6)), elements=st.integers(-100, 100).map(float))
@@ -40,8 +41,8 @@ def test_trimmed_mean_survives_cancellation(aggregate: Callable[..., torch.Tenso
 
 
 def test_trimmed_mean_refuses_to_trim_everything() -> None:
-    assert "trims 2 from each side, needs more than 4 uploads, has 4" in str(TrimmedMean().unfit(4, 2))
-    assert TrimmedMean().unfit(5, 2) is None
+    assert "trims 2 from each side, needs more than 4 uploads, has 4" in str(TrimmedMean().unfit(4, 2, TASK))
+    assert TrimmedMean().unfit(5, 2, TASK) is None
 
 
 def test_repeated_median_by_hand(aggregate: Callable[..., torch.Tensor]) -> None:

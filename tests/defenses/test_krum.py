@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fflbench.contracts import Upload
 from fflbench.defenses.aggregation.distances import squared_distances
 from fflbench.defenses.aggregation.krum import Krum, MultiKrum, krum_scores
+from tests.conftest import TASK
 
 LINE = [[0.0], [1.0], [3.0], [7.0], [20.0]]
 """n = 5, f = 1: each row's n-f-2 = 2 nearest others. Squared: 0: 1+9, 1: 1+4, 3: 4+9, 7: 16+36, 20: 169+289."""
@@ -40,9 +41,9 @@ def test_multi_krum_means_the_best(aggregate: Callable[..., torch.Tensor], make_
 
 
 def test_too_few_uploads_are_refused_with_the_number() -> None:
-    assert MultiKrum().unfit(4, 2) == "needs at least f + 3 = 5 uploads to tolerate f = 2 attackers, has 4"
-    assert MultiKrum().unfit(5, 2) is None
-    assert "keep: found 9, needs at most 8" in str(MultiKrum(keep=9).unfit(8, 1))
+    assert MultiKrum().unfit(4, 2, TASK) == "needs at least f + 3 = 5 uploads to tolerate f = 2 attackers, has 4"
+    assert MultiKrum().unfit(5, 2, TASK) is None
+    assert "keep: found 9, needs at most 8" in str(MultiKrum(keep=9).unfit(8, 1, TASK))
 
 
 def test_ties_go_to_the_first_peer(aggregate: Callable[..., torch.Tensor]) -> None:

@@ -284,9 +284,9 @@ def test_an_adaptive_attack_rehearses_against_the_defense_without_touching_it(fe
         knowledge = Knowledge.OMNISCIENT
 
         def poison_updates(self, malicious: torch.Tensor, honest: torch.Tensor | None, round: Round) -> torch.Tensor:
-            assert round.defense is not None
-            rows = torch.cat([malicious, honest])
-            answers.extend(round.defense(rows) for _ in range(2))
+            assert round.rehearse is not None
+            rows = round.arrange(malicious, honest)
+            answers.extend(round.rehearse(rows).vector for _ in range(2))
             return malicious
 
     plugin("attacks", "rehearsing", Rehearsing)

@@ -1,0 +1,53 @@
+"""What reaches the server in a round, and what the server makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+
+class Visibility(IntEnum):
+    """What of the peers' updates reaches the server: only their sum, mixtures of several peers, or each one's own."""
+
+    SUM = 0
+    MIXED = 1
+    INDIVIDUAL = 2
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What reached the server: `rows[n, d]`, row i sent by `peers[i]` (with SUM visibility one row, the mean of all).
+
+    `pairs` are the peers that exchanged fragments (the server relays, so it knows); `absent` sat the round out;
+    `sent` counts the bytes that peers sent, by phase; `row_bytes` is the size of one row on the wire when a stage
+    compressed it (default: 4 bytes an entry).
+    """
+
+    rows: Tensor
+    peers: tuple[int, ...]
+    visibility: Visibility = Visibility.INDIVIDUAL
+    pairs: tuple[tuple[int, int], ...] = ()
+    absent: tuple[int, ...] = ()
+    sent: dict[str, int] = field(default_factory=dict)
+    row_bytes: int | None = None
+
+    def only(self, keep: Sequence[int]) -> Upload:
+        """The upload reduced to the rows with these indices, in this order."""
+        index = torch.as_tensor(list(keep), dtype=torch.long, device=self.rows.device)
+        return replace(self, rows=self.rows[index], peers=tuple(self.peers[i] for i in keep))
+
+    def with_sent(self, phase: str, count: int) -> Upload:
+        return replace(self, sent={**self.sent, phase: self.sent.get(phase, 0) + count})
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """The server's step `vector[d]` (added to the global parameters) and, where the rule has one, its trust in each
+    peer whose row it saw: larger means trusted more."""
+
+    vector: Tensor
+    trust: dict[int, float] | None = None
