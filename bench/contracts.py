@@ -102,10 +102,10 @@ class PoisoningAttack(Attack):
         May call `round.rehearse(rows)` to adapt; must not change its arguments."""
         return malicious
 
-    def poison_upload(self, own: Tensor, shared: Tensor, round: Round) -> Tensor:
-        """Cheat after the defense's stages: from the members' own updates [b, d] and what the stages made of them
-        [b, d] to what they upload. The default follows the coalition's strategy."""
-        return own if round.coalition is not None and round.coalition.strategy == "S2" else shared
+    def poison_upload(self, peers: tuple[int, ...], own: Tensor, shared: Tensor, round: Round) -> Tensor:
+        """Cheat after the defense's stages: from the updates [b, d] of the members `peers` and what the stages made of
+        them [b, d] to what they upload. The default follows the coalition's strategy."""
+        return own if round.coalition.strategy == "S2" else shared
 
     def wanted(self, test: Examples, task: TaskView, rng: Rng) -> tuple[Examples, Tensor] | None:
         """What success is: test examples (perhaps with a trigger, with their true targets) and the targets [n] that the

@@ -11,7 +11,8 @@ from torch import Tensor
 @dataclass(frozen=True)
 class Outcome:
     """What metrics are computed from. Poisoning: `outputs[n, classes]` and `targets[n]` on the test data; on the
-    attack's `wanted` examples the same as `wanted_outputs`, `wanted_targets` with the `wanted` classes; `trust` per
+    attack's `wanted` examples the same as `wanted_outputs`, `wanted_targets` with the `wanted` classes; `success`
+    of the attack (round, percent) in the rounds evaluated so far, the round in which the attackers `left`; `trust` per
     peer and the `attackers`. Reconstruction: `originals` and `guesses` [n, ...] in [0, 1], matched in order, and labels."""
 
     outputs: Tensor | None = None
@@ -19,6 +20,8 @@ class Outcome:
     wanted_outputs: Tensor | None = None
     wanted_targets: Tensor | None = None
     wanted: Tensor | None = None
+    success: tuple[tuple[int, float], ...] = ()
+    left: int | None = None
     trust: dict[int, float] | None = None
     attackers: tuple[int, ...] = ()
     originals: Tensor | None = None

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import json
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable
@@ -26,9 +27,7 @@ _CONFIG = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, 
 
 def schema(target: Callable[..., Any]) -> type[pydantic.BaseModel]:
     """A pydantic model of the constructor's arguments, without those that the task supplies."""
-    hints = typing.get_type_hints(
-        getattr(target, "__init__", None) if isinstance(target, type) else target, include_extras=True
-    )
+    hints = _hints(target)
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(target).parameters.items():
         if name in SUPPLIED or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -36,6 +35,16 @@ def schema(target: Callable[..., Any]) -> type[pydantic.BaseModel]:
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[name] = (hints.get(name, Any), default)
     return pydantic.create_model(getattr(target, "__name__", "parameters"), __config__=_CONFIG, **fields)
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """The types of the constructor's arguments. Inherited fields name types as their own module knows them."""
+    if not isinstance(target, type):
+        return typing.get_type_hints(target, include_extras=True)
+    names: dict[str, Any] = {}
+    for base in reversed(target.__mro__):
+        names |= vars(sys.modules.get(base.__module__, types))
+    return typing.get_type_hints(getattr(target, "__init__", None), globalns=names, include_extras=True)
 
 
 def supplied(target: Callable[..., Any]) -> frozenset[str]:

@@ -17,6 +17,8 @@ class GaussianNoise(PoisoningAttack):
 
     knowledge = Knowledge.OWN
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
+    assumes: ClassVar[str] = "b sigma is large beside what a round learns"
+    cost: ClassVar[str] = "O(b d)"
 
     sigma: Annotated[float, Field(gt=0)] = 0.2
     mode: Literal["add", "replace"] = "add"

@@ -6,7 +6,7 @@ import copy
 import math
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ class History:
     """What happened over the rounds."""
 
     curves: dict[str, list[float | None]] = field(default_factory=lambda: defaultdict(list))
+    evaluated: list[int] = field(default_factory=list)
     trust: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     uploads: int = 0
@@ -55,6 +56,7 @@ def run_rounds(federation: Federation, clock: Clock, progress: Progress) -> tupl
         if (index + 1) % settings.evaluate_every == 0 or index + 1 == settings.rounds:
             with clock.phase("evaluation"):
                 outcome = evaluate(federation, federation.global_vector, history)
+                history.evaluated.append(index)
                 for name, value in score("poisoning", outcome, each_round=True).items():
                     history.curves[name].append(value)
         progress(index + 1, settings.rounds)
@@ -71,8 +73,15 @@ def evaluate(federation: Federation, vector: Tensor, history: History) -> Outcom
     if federation.wanted is None:
         return outcome
     examples, wanted = federation.wanted
-    return Outcome(**{**vars(outcome), "wanted": wanted, "wanted_targets": examples.targets,
-                      "wanted_outputs": forward(federation, vector, examples)})  # fmt: skip
+    curve = zip(history.evaluated, history.curves.get("attack-success", []), strict=False)
+    return replace(
+        outcome,
+        wanted=wanted,
+        wanted_targets=examples.targets,
+        wanted_outputs=forward(federation, vector, examples),
+        success=tuple((index, value) for index, value in curve if value is not None),
+        left=federation.coalition.end,
+    )
 
 
 def forward(federation: Federation, vector: Tensor, examples: Examples, block: int = 1000) -> Tensor:
@@ -162,7 +171,8 @@ def _share(federation: Federation, round_: Round, updates: Tensor) -> Upload:
     if members and upload.visibility is not Visibility.SUM:
         own = updates[[round_.peers.index(upload.peers[i]) for i in members]]
         rows = upload.rows.clone()
-        cheated = federation.attack.poison_upload(own, upload.rows[members], round_)
+        peers = tuple(upload.peers[i] for i in members)
+        cheated = federation.attack.poison_upload(peers, own, upload.rows[members], round_)
         rows[members] = checked_rows(cheated, tuple(own.shape), federation.attack, "poison_upload")
         upload = Upload(**{**vars(upload), "rows": rows})
     return upload

@@ -122,6 +122,7 @@ def _notes(federation: Federation, history: History) -> dict[str, Any]:
         "attackers": list(federation.coalition.members),
         "coalition": {k: v for k, v in asdict(federation.coalition).items() if k != "members"},
         "parameters": federation.network.layout.size,
+        **{key: value for part in federation.defense.parts for key, value in part.notes().items()},
     }
 
 

@@ -10,7 +10,7 @@ import torch
 from fflbench.attacks.poisoning.gaussian_noise import GaussianNoise
 from fflbench.attacks.poisoning.label_flip import LabelFlip
 from fflbench.attacks.poisoning.none import NoAttack
-from fflbench.contracts import Coalition, Coalition, Examples, Rng, TaskView
+from fflbench.contracts import Coalition, Examples, Rng, TaskView
 from fflbench.errors import UserError
 
 DIGITS = TaskView("image", tuple("0123456789"), (1, 2, 2), (0.5,), (0.25,))
@@ -77,8 +77,8 @@ def test_strategies_of_the_upload(make_round: Callable[..., object]) -> None:
     own, shared = torch.zeros(1, 4), torch.ones(1, 4)
     honest_looking = make_round(own, coalition=Coalition((0,), strategy="S1"))
     cheating = make_round(own, coalition=Coalition((0,), strategy="S2"))
-    assert torch.equal(NoAttack().poison_upload(own, shared, honest_looking), shared)
-    assert torch.equal(NoAttack().poison_upload(own, shared, cheating), own)
+    assert torch.equal(NoAttack().poison_upload((0,), own, shared, honest_looking), shared)
+    assert torch.equal(NoAttack().poison_upload((0,), own, shared, cheating), own)
 
 
 def test_a_coalition_keeps_to_its_schedule() -> None:

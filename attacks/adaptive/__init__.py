@@ -1,0 +1,1 @@
+"""Attacks that know how Fragmented Federated Learning scores, and use it."""

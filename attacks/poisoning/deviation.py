@@ -1,0 +1,39 @@
+"""How far a row may stray from the mean of the honest ones without standing out: shared by min-max and min-sum."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fflbench.attacks.poisoning.visible import deviation
+
+Direction = Literal["unit", "sign", "std"]
+
+
+def perturbation(rows: Tensor, direction: Direction) -> Tensor:
+    """The direction [d] in which to stray: against the mean (`unit`), against its signs, or against the spread."""
+    mean = rows.mean(0)
+    if direction == "sign":
+        return -mean.sign()
+    if direction == "std":
+        return -deviation(rows)
+    unit: Tensor = -mean / mean.norm().clamp(min=1e-12)
+    return unit
+
+
+def distances_between(rows: Tensor) -> Tensor:
+    """Squared distances [k, k] in double precision."""
+    wide = rows.double()
+    wide = wide - wide.mean(0)
+    gram = wide @ wide.T
+    norms = gram.diagonal()
+    return (norms[:, None] + norms[None] - 2 * gram).clamp(min=0).fill_diagonal_(0)
+
+
+def largest_root(a: float, b: Tensor, c: Tensor) -> Tensor:
+    """The larger root of a x^2 + 2 b x + c = 0 where c <= 0 up to rounding, entry by entry; 0 where a is 0."""
+    if a == 0:
+        return torch.zeros_like(b)
+    return (-b + (b.square() - a * c).clamp(min=0).sqrt()) / a

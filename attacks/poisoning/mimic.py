@@ -1,0 +1,49 @@
+"""Mimic (Karimireddy et al. 2022): over-represent one honest peer, so that the others look like outliers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from fflbench.attacks.poisoning.visible import sent_by_all, visible_rows
+from fflbench.contracts import Knowledge, PoisoningAttack, Round
+
+
+@dataclass
+class Mimic(PoisoningAttack):
+    """All copy one honest update: with `choice` "fixed" that of the round's first honest peer, with "variance" the one that
+    lies farthest along the direction in which honest updates vary most, learned over the first `warmup` rounds."""
+
+    knowledge = Knowledge.OMNISCIENT
+    paper: ClassVar[str] = "https://arxiv.org/abs/2006.09365"
+    assumes: ClassVar[str] = "peers hold different data; nothing an honest peer would not send"
+    cost: ClassVar[str] = "O(h d)"
+
+    choice: Literal["fixed", "variance"] = "variance"
+    warmup: Annotated[int, Field(ge=1)] = 10
+
+    direction: Tensor | None = field(default=None, init=False, repr=False)
+
+    def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
+        rows = visible_rows(malicious, honest)
+        if self.choice == "fixed":
+            return sent_by_all(rows[0], malicious)
+        offsets = rows - rows.mean(0)
+        if round.index < self.warmup or self.direction is None:
+            self._learn(offsets, round)
+        assert self.direction is not None
+        return sent_by_all(rows[int((offsets @ self.direction).argmax())], malicious)
+
+    def _learn(self, offsets: Tensor, round: Round) -> None:
+        """A step of power iteration, averaged over the rounds so far."""
+        if self.direction is None:
+            generator = round.rng.at("mimic").torch(offsets.device)
+            self.direction = torch.randn(offsets.shape[1], generator=generator, device=offsets.device)
+        seen = round.index + 1
+        step = offsets.T @ (offsets @ self.direction)
+        mixed = self.direction * (seen - 1) / seen + step / step.norm().clamp(min=1e-12) / seen
+        self.direction = mixed / mixed.norm().clamp(min=1e-12)

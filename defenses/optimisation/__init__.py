@@ -1,0 +1,1 @@
+"""How peers and server optimise: no defenses in themselves, but what defenses are combined with."""

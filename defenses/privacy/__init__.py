@@ -1,0 +1,1 @@
+"""What peers do so that their updates tell less about their data."""
