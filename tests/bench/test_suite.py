@@ -97,7 +97,7 @@ def test_the_specification_decides_the_digest(tmp_path: Path) -> None:
     ("seeds = [0, 1]", "seeds = [0, -1]", "seeds.1: found -1, needs greater than or equal to 0"),
     ("seeds = [0, 1]", "seeds = 0", "seeds: found 0, needs a valid list"),
     ('name = "mine"', 'nome = "mine"', "nome: is not a parameter here; did you mean name?"),
-    ('"fedavg", {', '"fedavgg", {', "defenses.0: found 'fedavgg', which is not registered; did you mean fedavgm or fedavg"),
+    ('"fedavg", {', '"fedavgg", {', "defenses.0: found 'fedavgg', which is not registered; did you mean fedavg or"),
     ("warmup = 3", "warm_up = 3", "defenses.1.warm_up: is not a parameter here; known: exchange, max_draws, norm_share, warmup"),
     ("warmup = 3", "warmup = -3", "(reputation).warmup: found -3, needs greater than or equal to 0"),
     ("warmup = 3", 'warmup = "three"', "(reputation).warmup: found 'three', needs a valid integer"),

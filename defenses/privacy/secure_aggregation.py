@@ -1,0 +1,23 @@
+"""Secure aggregation (Bonawitz et al. 2017): the server learns the sum of the updates and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from fflbench.contracts import Round, Stage, Upload, Visibility
+
+
+@dataclass
+class SecureAggregation(Stage):
+    """The mean of all updates, with nobody's own beside it: what the protocol's masks leave once they cancel. Rules that
+    look at single uploads cannot work behind it."""
+
+    paper: ClassVar[str] = "https://eprint.iacr.org/2017/281"
+    reveals: ClassVar[Visibility] = Visibility.SUM
+    assumes: ClassVar[str] = "enough peers stay until the end of the round; the masks are as in the protocol"
+    cost: ClassVar[str] = "O(n d); the protocol's key agreement is not counted"
+
+    def share(self, upload: Upload, round: Round) -> Upload:
+        mean = upload.rows.double().mean(0, keepdim=True).float()
+        return replace(upload, rows=mean, visibility=Visibility.SUM)
