@@ -10,6 +10,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable
+from enum import Enum
 from typing import Any, TypeVar
 
 import pydantic
@@ -112,7 +113,7 @@ def describe(target: Callable[..., Any]) -> list[tuple[str, str, str]]:
     rows = []
     for name, field in schema(target).model_fields.items():
         kind = _with_bounds(_type_name(field.annotation), field.metadata)
-        default = "none" if field.default is None else str(field.default)
+        default = "none" if field.default is None else str(getattr(field.default, "value", field.default))
         rows.append((name, kind, "required" if field.is_required() else default))
     return rows
 
@@ -151,6 +152,8 @@ def _type_name(annotation: Any) -> str:
         return f"list of {_type_name(inner[0])}"
     if annotation is type(None):
         return "none"
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return " or ".join(repr(member.value) for member in annotation)
     return str(getattr(annotation, "__name__", annotation))
 
 

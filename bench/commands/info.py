@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from enum import Enum
 from typing import Any
 
 from rich.console import Console
@@ -35,7 +36,7 @@ def _show(plugin: registry.Plugin, target: Any, console: Console) -> None:
     console.print(f"[bold]{plugin.name}[/] ({_role(plugin.kind, target)}, from {plugin.origin})")
     text = target.summary if isinstance(target, Pipeline) else inspect.getdoc(target)
     console.print(text or "", markup=False)
-    for label, value in _facts(target):
+    for label, value in facts(target):
         console.print(f"{label}: {value}", markup=False)
     parts = _parts(target) if isinstance(target, Pipeline) else [(plugin.name, target)]
     table = Table("parameter", "type", "default", title_justify="left")
@@ -63,16 +64,17 @@ def _role(kind: str, target: Any) -> str:
     return {"datasets": "data set"}.get(kind, kind.removesuffix("s"))
 
 
-def _facts(target: Any) -> list[tuple[str, str]]:
+def facts(target: Any) -> list[tuple[str, str]]:
     """What the contract says of it, for people."""
-    facts = []
+    found = []
     for attribute, label in (("knowledge", "knows"), ("server", "server"), ("reveals", "reveals"), ("needs", "needs to see"),
                              ("assumes", "assumes"), ("cost", "costs"), ("better", "better"), ("unit", "unit"),
                              ("paper", "paper"), ("licence", "licence"),
                              ("source", "source")):  # fmt: skip
         value = getattr(target, attribute, None)
-        if value is None or value == "" or inspect.isroutine(value):
+        ours = isinstance(value, (str, Enum))  # A parameter of that name may be anything else.
+        if not ours or value == "":
             continue
         named = getattr(value, "value", value)
-        facts.append((label, value.name.lower() if isinstance(named, int) else str(named)))
-    return facts
+        found.append((label, value.name.lower() if isinstance(named, int) else str(named)))
+    return found
