@@ -125,8 +125,9 @@ class Observation:
     `model` is the network with the round's global parameters, in evaluation mode; `update[d]` is the row that the
     victim uploaded (a mixture under a mixing defense, the mean of all under a sum); `upload` is everything. `update`
     speaks of `examples` examples: the victim's, or under a sum everybody's. Each peer took `steps` plain gradient
-    steps of size `learning_rate` on all its examples. `labels` [examples] are there when the task says that the server
-    knows them. `candidates` are records among which are the victim's, for membership inference.
+    steps of size `learning_rate` on all its examples, with batch norm and dropout on if in `training_mode`. `labels`
+    [examples] are there when the task says that the server knows them. `candidates` are records in data range among
+    which are the victim's, for membership inference; the others are held by nobody in the round.
     """
 
     model: nn.Module
@@ -139,6 +140,7 @@ class Observation:
     examples: int
     labels: Tensor | None
     candidates: Examples | None = None
+    training_mode: bool = False
 
     @property
     def gradient(self) -> Tensor:
@@ -148,8 +150,10 @@ class Observation:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What the observer believes: `inputs[examples, ...]` in data range, `labels[examples]`, its own cost, steps really
-    done; `membership[candidates]`, larger for records that it holds to be the victim's. What it does not guess is None."""
+    """What the observer believes: `inputs[examples, ...]` in data range (token ids for texts), `labels[examples]`, its own
+    cost, steps really done; `membership[candidates]`, larger for records that it holds to be the victim's. What it does not
+    guess is None. Where several peers' examples are mixed in an upload, it may return that many inputs: those that fit the
+    victim's best are scored."""
 
     inputs: Tensor | None
     labels: Tensor | None = None

@@ -27,7 +27,8 @@ class Examples:
 
 @dataclass(frozen=True)
 class LoadedData:
-    """A data set in memory. `mean` and `std` are per channel (images only); `digest` is the SHA-256 of what was read."""
+    """A data set in memory. `mean` and `std` are per channel (images only); `digest` is the SHA-256 of what was read;
+    `levels` are per feature (tables only) the values that a category takes, () for a number, or nothing at all."""
 
     train: Examples
     test: Examples
@@ -37,6 +38,7 @@ class LoadedData:
     std: tuple[float, ...]
     vocabulary: int
     digest: str
+    levels: tuple[tuple[float, ...], ...] = ()
 
 
 class Dataset:

@@ -19,7 +19,8 @@ from fflbench.upload import Aggregate
 @dataclass(frozen=True)
 class TaskView:
     """What everybody may know of a task. `root_examples` is how many clean examples the server holds itself; `vocabulary` is
-    the number of token ids of a text task (0 is padding, 1 unknown, then words from frequent to rare)."""
+    the number of token ids of a text task (0 is padding, 1 unknown, then words from frequent to rare); `levels[feature]`
+    are the values that a categorical feature of a table takes, () for a number."""
 
     kind: DataKind
     classes: tuple[str, ...]
@@ -30,6 +31,7 @@ class TaskView:
     rounds: int = 0
     root_examples: int = 0
     vocabulary: int = 0
+    levels: tuple[tuple[float, ...], ...] = ()
 
     def normalise(self, inputs: Tensor) -> Tensor:
         """Images [n, c, h, w] from [0, 1] to what the model is fed; other data are passed on."""

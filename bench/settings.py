@@ -53,9 +53,10 @@ class FederationSettings(pydantic.BaseModel):
 
 class ObservationSettings(pydantic.BaseModel):
     """One observed round from an untrained model: `peers` take part, each with its own `batch` test examples; the first
-    `victims` of them are attacked. A peer takes `steps` plain gradient steps on its whole batch, in evaluation mode;
-    one step means that the server sees a gradient. `images` (indices into the test data, peers x batch of them) pins the
-    examples; otherwise the seed draws them."""
+    `victims` of them are attacked. A peer takes `steps` plain gradient steps on its whole batch; one step means that the
+    server sees a gradient. `images` (indices into the test data, peers x batch of them) pins the examples; otherwise the
+    seed draws them. What the server knows besides: the labels, if `labels_known`; in `training_mode` (otherwise peers
+    compute in evaluation mode) also the statistics of a batch, through batch norm's running ones."""
 
     model_config = _CONFIG
     peers: Annotated[int, Field(ge=1)] = 2
@@ -64,6 +65,7 @@ class ObservationSettings(pydantic.BaseModel):
     steps: Annotated[int, Field(ge=1)] = 1
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
     labels_known: bool = True
+    training_mode: bool = False
     images: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
     @pydantic.model_validator(mode="after")

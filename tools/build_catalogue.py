@@ -56,7 +56,7 @@ def defenses() -> str:
 
 
 def page(title: str, notes: dict[str, str], groups: dict[str, list[str]]) -> str:
-    lines = [f"# {title}", "", "Written from the registry by `python tools/build_catalogue.py`: change the plug-in, not this page.",
+    lines = [f"# {title}", "", "Written from the registry by `tools/build_catalogue.py`: change the plug-in, not this page.",
              "d parameters, n uploads, h honest peers, b attackers, f attackers tolerated.", ""]  # fmt: skip
     for group, entries in groups.items():
         names = [text.split("\n")[0].removeprefix("### ") for text in entries]

@@ -26,6 +26,9 @@ def checked_data(data: object, name: str) -> LoadedData:
         if len(data.mean) != channels or len(data.std) != channels or not all(value > 0 for value in data.std):
             raise DataError(f"data set {name}: found mean {data.mean} and std {data.std}, needs one of each for {channels} "
                             "channels, std above 0")  # fmt: skip
+    if data.levels and (data.kind != "tabular" or len(data.levels) != data.train.inputs.shape[1]):
+        raise DataError(f"data set {name}: found levels of {len(data.levels)} features, needs one entry for each feature "
+                        "of a table, or none at all")  # fmt: skip
     return data
 
 

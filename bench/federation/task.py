@@ -89,6 +89,7 @@ def load_task(spec: TaskSpec) -> Task:
         rounds=spec.settings.get("rounds", 0),
         root_examples=spec.settings.get("root_examples", 0),
         vocabulary=data.vocabulary,
+        levels=data.levels,
     )
     return Task(spec, data, view)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fflbench import registry
-from fflbench.contracts import Round, Stage, TaskView, Upload, Visibility
+from fflbench.contracts import PreAggregator, TaskView, Upload
 from fflbench.matching import incompatibility
 from fflbench.suite import load_suite
 
@@ -26,21 +26,6 @@ rounds = 1
 VIEW = TaskView("image", tuple("abcdefghij"), (1, 28, 28), (0.5,), (0.5,), peers=10, rounds=1)
 
 
-@pytest.fixture(autouse=True)
-def summing_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    class PlainSum(Stage):
-        """Only the sum leaves the peers' hands."""
-
-        reveals = Visibility.SUM
-
-        def share(self, upload: Upload, round: Round) -> Upload:
-            return Upload(upload.rows.mean(0, keepdim=True), upload.peers, Visibility.SUM)
-
-    monkeypatch.setitem(
-        registry._from_files, ("defenses", "plain-sum"), registry.Plugin("defenses", "plain-sum", PlainSum, "test")
-    )
-
-
 def reason(tmp_path: Path, defense: str, attack: str = '"none"', peers: int = 10, view: TaskView = VIEW) -> str | None:
     path = tmp_path / "m.toml"
     path.write_text(SUITE.format(defense=defense, attack=attack, peers=peers))
@@ -51,17 +36,19 @@ def test_what_fits(tmp_path: Path) -> None:
     for pipeline in (
         '["mean"]',
         '["fragment-mixing", "krum"]',
-        '["plain-sum", "mean"]',
-        '["fragment-mixing", "plain-sum", "mean"]',
+        '["secure-aggregation", "mean"]',
+        '["fragment-mixing", "secure-aggregation", "mean"]',
     ):
         assert reason(tmp_path, f'{{ label = "d", pipeline = {pipeline} }}') is None, pipeline
 
 
 def test_a_rule_that_needs_single_uploads_cannot_work_on_a_sum(tmp_path: Path) -> None:
-    why = reason(tmp_path, '{ label = "d", pipeline = ["plain-sum", "krum"] }')
+    why = reason(tmp_path, '{ label = "d", pipeline = ["secure-aggregation", "krum"] }')
     assert why == "Krum needs one upload a peer, the stages reveal only a sum"
     why = reason(
-        tmp_path, '{ label = "d", pipeline = ["plain-sum", "mean"] }', '{ name = "gaussian-noise", strategy = "S2" }'
+        tmp_path,
+        '{ label = "d", pipeline = ["secure-aggregation", "mean"] }',
+        '{ name = "gaussian-noise", strategy = "S2" }',
     )
     assert why == "the attack changes single uploads, the stages reveal only a sum"
 
@@ -80,3 +67,23 @@ def test_an_attack_that_does_not_fit_the_task(tmp_path: Path) -> None:
     text = TaskView("text", ("neg", "pos"), (16,))
     flip = '{ name = "label-flip", source = 0 }'
     assert "target is not given" in str(reason(tmp_path, '{ label = "d", name = "mean" }', flip, view=text))
+
+
+def test_a_rule_that_follows_peers_cannot_work_on_merged_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Halves(PreAggregator):
+        """Keeps every other row."""
+
+        def remaining(self, uploads: int) -> int:
+            return uploads // 2
+
+        def transform(self, upload: Upload, round: object) -> Upload:
+            return upload.only(range(0, len(upload.peers), 2))
+
+    plugin = registry.Plugin("defenses", "halves", Halves, "test")
+    monkeypatch.setitem(registry._from_files, ("defenses", "halves"), plugin)
+    why = reason(tmp_path, '{ label = "d", name = "halves+foolsgold" }')
+    assert why == "FoolsGold follows each peer over the rounds, Halves merges their rows"
+    assert reason(tmp_path, '{ label = "d", name = "halves+krum", f = 2 }') is None
+    assert "needs at least f + 3 = 6 uploads to tolerate f = 3 attackers, has 5" in str(
+        reason(tmp_path, '{ label = "d", name = "halves+krum", f = 3 }')
+    )

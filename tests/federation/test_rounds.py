@@ -17,6 +17,7 @@ from fflbench.contracts import (
     PoisoningAttack,
     PreAggregator,
     Round,
+    ServerStep,
     Stage,
     Upload,
     Visibility,
@@ -41,17 +42,24 @@ participation = {participation}
 rounds = {rounds}
 batch_size = 200
 reported_models = {reported}
+{extra}
 """
 
 
 @pytest.fixture
 def federation(tmp_path: Path) -> Any:
     def build(
-        defense: str = "mean", attack: str = '"none"', rounds: int = 2, reported: int = 1, share: float = 1.0
+        defense: str = "mean",
+        attack: str = '"none"',
+        rounds: int = 2,
+        reported: int = 1,
+        share: float = 1.0,
+        extra: str = "",
     ) -> Federation:
         path = tmp_path / "s.toml"
         entry = defense if defense.startswith("{") else f'{{ label = "d", name = "{defense}" }}'
-        path.write_text(SUITE.format(defense=entry, attack=attack, rounds=rounds, reported=reported, participation=share))
+        values = {"rounds": rounds, "reported": reported, "participation": share, "extra": extra}
+        path.write_text(SUITE.format(defense=entry, attack=attack, **values))
         return build_federation(specification(path), torch.device("cpu"))
 
     return build
@@ -319,16 +327,91 @@ def test_stages_and_pre_aggregators_run_in_order(federation: Any, recorder: Any,
     assert history.sent == {"upload": 6 * 7}
 
 
-def test_a_sum_reaches_the_server_as_one_row(federation: Any, plugin: Any) -> None:
-    class PlainSum(Stage):
-        """Only the mean leaves."""
-
-        reveals = Visibility.SUM
-
-        def share(self, upload: Upload, round: Round) -> Upload:
-            return Upload(upload.rows.mean(0, keepdim=True), upload.peers, Visibility.SUM)
-
-    plugin("defenses", "plain-sum", PlainSum)
-    _, summed = run(federation("plain-sum+mean", '{ name = "gaussian-noise", attackers = 0.2 }'))
+def test_a_sum_reaches_the_server_as_one_row(federation: Any) -> None:
+    _, summed = run(federation("secure-aggregation+mean", '{ name = "gaussian-noise", attackers = 0.2 }'))
     _, plain = run(federation("mean", '{ name = "gaussian-noise", attackers = 0.2 }'))
     torch.testing.assert_close(summed, plain, atol=1e-6, rtol=1e-5)
+
+
+def test_server_steps_change_the_aggregate_in_order(federation: Any, plugin: Any) -> None:
+    class Doubled(ServerStep):
+        """Twice."""
+
+        def step(self, vector: torch.Tensor, round: Round) -> torch.Tensor:
+            return 2 * vector
+
+    class PlusOne(ServerStep):
+        """One more."""
+
+        def step(self, vector: torch.Tensor, round: Round) -> torch.Tensor:
+            return vector + 1
+
+    plugin("defenses", "doubled", Doubled)
+    plugin("defenses", "plus-one", PlusOne)
+    plain, changed = federation("mean", rounds=1), federation("mean+doubled+plus-one", rounds=1)
+    start = plain.global_vector.clone()
+    _, once = run(plain)
+    _, twice = run(changed)
+    torch.testing.assert_close(twice - start, 2 * (once - start) + 1)
+
+
+def test_the_servers_own_examples_are_held_out_and_train_like_a_peer(federation: Any, plugin: Any) -> None:
+    seen: list[torch.Tensor] = []
+
+    class Rooted(Aggregator):
+        """Follows the server's own update."""
+
+        def aggregate(self, upload: Upload, round: Round) -> Aggregate:
+            assert round.root_update is not None
+            assert round.task.root_examples == 50
+            seen.append(round.root_update())
+            assert torch.equal(seen[-1], round.root_update())
+            return Aggregate(seen[-1])
+
+    plugin("defenses", "rooted", Rooted)
+    held = federation("rooted", extra="root_examples = 50", rounds=1)
+    dealt = torch.cat([peer.inputs for peer in held.honest_examples])
+    assert len(held.root) == 50
+    assert len(dealt) == len(held.task.data.train) - 50
+    everything = torch.cat([dealt, held.root.inputs]).flatten(1)
+    assert len(torch.unique(everything, dim=0)) == len(torch.unique(held.task.data.train.inputs.flatten(1), dim=0))
+    start = held.global_vector.clone()
+    run(held)
+    torch.testing.assert_close(held.global_vector, start + seen[0])
+    assert federation("mean").root is None
+
+
+def test_more_root_examples_than_there_are_is_refused(federation: Any) -> None:
+    with pytest.raises(UserError, match="root_examples: found 5000, needs fewer than the 5000 examples"):
+        federation("mean", extra="root_examples = 5000")
+
+
+def test_a_rotating_coalition_is_drawn_anew_every_round_from_all_peers(federation: Any, recorder: Any) -> None:
+    attack = '{ name = "infinity", attackers = 0.34, rotating = true, end = 6 }'
+    run(federation("recorder", attack, rounds=8))
+    acting = [tuple(sorted(set(round_.peers) - set(upload.peers))) for upload, round_ in recorder]  # Rejected: not finite.
+    assert all(len(who) == 2 for who in acting[:6]), "a third of six peers, to the end of the attack"
+    assert acting[6:] == [(), ()]
+    assert len(set(acting[:6])) > 2
+    again = federation("recorder", attack, rounds=8)
+    run(again)
+    assert [tuple(round_.coalition.members) for _, round_ in recorder[8:]] == acting
+
+
+def test_trust_in_merged_rows_is_trust_in_nobody(federation: Any, plugin: Any) -> None:
+    class FirstOnly(PreAggregator):
+        """One row for all."""
+
+        def transform(self, upload: Upload, round: Round) -> Upload:
+            return upload.only([0])
+
+    class Trusting(Aggregator):
+        """Trusts everybody."""
+
+        def aggregate(self, upload: Upload, round: Round) -> Aggregate:
+            return Aggregate(upload.rows.mean(0), dict.fromkeys(upload.peers, 1.0))
+
+    plugin("defenses", "first-only", FirstOnly)
+    plugin("defenses", "trusting", Trusting)
+    assert run(federation("trusting"))[0].trust
+    assert not run(federation("first-only+trusting"))[0].trust
