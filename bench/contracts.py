@@ -21,6 +21,9 @@ it in one file and pass `--plugin my_defense.py`:
         \"\"\"Half of the mean update.\"\"\"
         def aggregate(self, upload, round):
             return Aggregate(upload.rows.mean(0) / 2)
+
+One that runs software which it does not bring says which, as `tool = Tool(...)`: where that is missing, the plug-in is
+listed with how to get it, and a suite that names it ends with that line before anything runs.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from fflbench.layout import Layout, Parameter
 from fflbench.metric import Metric, Outcome
 from fflbench.rng import Rng
 from fflbench.round import Coalition, Round, TaskView
+from fflbench.tool import Tool
 from fflbench.upload import Aggregate, Upload, Visibility
 
 if TYPE_CHECKING:
@@ -47,7 +51,7 @@ __all__ = [
     "Aggregate", "Aggregator", "Attack", "Coalition", "DataError", "DataKind", "Dataset", "DefensePart", "Examples",
     "Knowledge", "Layout", "LoadedData", "Metric", "Observation", "Outcome", "Parameter", "Pipeline", "PoisoningAttack",
     "PreAggregator", "Reconstruction", "ReconstructionAttack", "Rng", "Round", "Server", "ServerStep", "Stage", "TaskView",
-    "UnfitError", "Upload", "UserError", "Visibility",
+    "Tool", "UnfitError", "Upload", "UserError", "Visibility",
 ]  # fmt: skip
 
 # ------------------------------------------------------------------------------------------------------------ attacks
@@ -68,6 +72,7 @@ class Attack:
     paper: ClassVar[str] = ""
     assumes: ClassVar[str] = ""
     cost: ClassVar[str] = ""
+    tool: ClassVar[Tool | None] = None
     data: ClassVar[tuple[DataKind, ...]] = ("image", "tabular", "text")
 
     def unfit(self, task: TaskView) -> str | None:
@@ -187,6 +192,7 @@ class DefensePart:
     paper: ClassVar[str] = ""
     assumes: ClassVar[str] = ""
     cost: ClassVar[str] = ""
+    tool: ClassVar[Tool | None] = None
 
     def notes(self) -> dict[str, object]:
         """What the record should say of this part after the last round, such as the privacy that was spent."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fflbench import registry
 from fflbench.composition import Defense, build_defense
-from fflbench.contracts import PoisoningAttack, TaskView, Visibility
+from fflbench.contracts import Attack, DefensePart, PoisoningAttack, TaskView, Visibility
 from fflbench.errors import UserError
 from fflbench.parameters import construct
 from fflbench.records import Specification
@@ -18,9 +18,13 @@ _SEES = {
 
 
 def incompatibility(spec: Specification, task: TaskView) -> str | None:
-    """Why this cell cannot run, in one line, or None. Needs the task's data but trains nothing."""
+    """Why this cell cannot run, in one line, or None. Needs the task's data but trains nothing. A tool that is not installed
+    makes nothing incompatible, which the ranking would take for safe: it raises `UserError`."""
     attack = construct(registry.load("attacks", spec.attack.name), spec.attack.parameters)
     defense = build_defense(spec.defense)
+    _check_tool(f"attack {spec.attack.label}", attack)
+    for part in defense.parts:
+        _check_tool(f"defense {spec.defense.label}", part)
     try:
         reason: str | None = attack.unfit(task)
     except UserError:
@@ -33,6 +37,11 @@ def incompatibility(spec: Specification, task: TaskView) -> str | None:
         settings = ObservationSettings.model_validate(spec.task.settings, strict=False)
         return _unfit_stage(defense, settings.peers, task)
     return _unfit_poisoning(spec, defense, attack, task)
+
+
+def _check_tool(owner: str, part: Attack | DefensePart) -> None:
+    if part.tool and (missing := part.tool.missing()):
+        raise UserError(f"{owner}: {missing}")
 
 
 def _unfit_poisoning(spec: Specification, defense: Defense, attack: PoisoningAttack, task: TaskView) -> str | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fflbench.errors import UserError
+from fflbench.tool import Tool
 
 KINDS = ("attacks", "defenses", "models", "datasets", "metrics")
 OWN = "fflbench"
@@ -67,6 +68,14 @@ class Plugin:
             return first_sentence(_documentation_in_source(self.target))
         target = self.load()
         return first_sentence(getattr(target, "summary", None) or target.__doc__ or "")
+
+    def missing(self) -> str | None:
+        """Why it cannot run here although nothing is wrong with it: its tool is not there. Reads built-ins as `summary`."""
+        if isinstance(self.target, str) and self.built_in:
+            tool = _tool_in_source(self.target)
+        else:
+            tool = getattr(self.load(), "tool", None)
+        return tool.missing() if isinstance(tool, Tool) else None
 
     def source(self) -> Path | None:
         """The file that defines it."""
@@ -208,13 +217,17 @@ def _check_kind(kind: str, name: str, found: object) -> None:
 
 
 @cache
-def _module_documentation(module: str) -> dict[str, str]:
+def _module_body(module: str) -> list[ast.stmt]:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
-        return {}
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        return []
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+
+
+@cache
+def _module_documentation(module: str) -> dict[str, str]:
     found = {}
-    for node in tree.body:
+    for node in _module_body(module):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             found[node.name] = ast.get_docstring(node) or ""
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.value.args) > 1:
@@ -227,3 +240,14 @@ def _module_documentation(module: str) -> dict[str, str]:
 def _documentation_in_source(target: str) -> str:
     module, _, attribute = target.partition(":")
     return _module_documentation(module).get(attribute, "")
+
+
+def _tool_in_source(target: str) -> Tool | None:
+    """The `tool = Tool(...)` in a class's body."""
+    module, _, attribute = target.partition(":")
+    owner = next((n for n in _module_body(module) if isinstance(n, ast.ClassDef) and n.name == attribute), None)
+    for node in owner.body if owner else []:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "tool" and isinstance(node.value, ast.Call):
+            plain = [ast.literal_eval(argument) for argument in node.value.args]
+            return Tool(*plain, **{str(k.arg): ast.literal_eval(k.value) for k in node.value.keywords})
+    return None

@@ -23,6 +23,7 @@ ATTACKS = {
     "fflbench.attacks.backdoor": ("Backdoors", "Right on clean data, the attackers' class where the trigger is."),
     "fflbench.attacks.adaptive": ("Adaptive, against FFL", "They know how FFL scores its peers, and use it."),
     "fflbench.attacks.reconstruction": ("Observers", "What the server can make of the updates that it sees."),
+    "fflbench.attacks.external": ("Observers, by the peers' own tools", "They run the user's copy of somebody else's code."),
 }
 DEFENSES = {
     "Pipeline": ("Defenses by name", "Compositions with a name; any other is written with `+`, such as `nnm+krum`."),

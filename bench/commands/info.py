@@ -18,6 +18,7 @@ from fflbench.contracts import (
     ReconstructionAttack,
     ServerStep,
     Stage,
+    Tool,
 )
 from fflbench.parameters import describe
 
@@ -38,6 +39,8 @@ def _show(plugin: registry.Plugin, target: Any, console: Console) -> None:
     console.print(text or "", markup=False)
     for label, value in facts(target):
         console.print(f"{label}: {value}", markup=False)
+    if missing := plugin.missing():
+        console.print(f"unavailable: {missing}", style="yellow", markup=False)
     parts = _parts(target) if isinstance(target, Pipeline) else [(plugin.name, target)]
     table = Table("parameter", "type", "default", title_justify="left")
     for part, owner in parts:
@@ -77,4 +80,6 @@ def facts(target: Any) -> list[tuple[str, str]]:
             continue
         named = getattr(value, "value", value)
         found.append((label, value.name.lower() if isinstance(named, int) else str(named)))
+    if isinstance(tool := getattr(target, "tool", None), Tool):
+        found.append(("runs", f"{tool.module}, which it does not bring: {tool.get}"))
     return found

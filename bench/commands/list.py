@@ -26,7 +26,9 @@ def _plugins(kind: str) -> list[tuple[str, Text]]:
     rows = []
     for name, plugin in registry.plugins(kind).items():
         try:
-            rows.append((name, Text(plugin.summary())))
+            missing = plugin.missing()
+            unavailable = (f". Unavailable: {missing}", "yellow") if missing else ""
+            rows.append((name, Text.assemble(plugin.summary(), unavailable)))
         except UserError as error:
             rows.append((name, Text(str(error), style="red")))
     return rows
