@@ -19,6 +19,8 @@ class FoolsGold(Aggregator):
 
     paper: ClassVar[str] = "https://arxiv.org/abs/1808.04866"
     follows_peers: ClassVar[bool] = True
+    assumes: ClassVar[str] = "attackers share an aim and so resemble each other; honest peers have different data"
+    cost: ClassVar[str] = "O(n d), and over all peers N that took part O(N^2) in the size of the output layer"
 
     memory: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
 

@@ -22,6 +22,8 @@ class MultiKrum(Aggregator):
     `squared = false` sums plain distances."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/1703.02757"
+    assumes: ClassVar[str] = "n >= 2f + 3; honest updates lie closer to each other than to the attackers'"
+    cost: ClassVar[str] = "O(n^2 d)"
 
     f: Count | None = None
     extra: Count = 0

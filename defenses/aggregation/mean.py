@@ -18,6 +18,8 @@ class Mean(Aggregator):
 
     paper: ClassVar[str] = "https://arxiv.org/abs/1602.05629"
     needs: ClassVar[Visibility] = Visibility.SUM
+    assumes: ClassVar[str] = "nobody attacks: one upload can move the mean anywhere"
+    cost: ClassVar[str] = "O(n d)"
     rejects_non_finite: ClassVar[bool] = False
 
     weighted: bool = False

@@ -13,6 +13,8 @@ class Median(Aggregator):
     """Per coordinate the median of the uploads; of an even number the mean of the two middle values."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/1803.01498"
+    assumes: ClassVar[str] = "f < n/2; honest peers agree on most coordinates (similar data)"
+    cost: ClassVar[str] = "O(n log n d)"
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         return Aggregate(coordinate_median(upload.rows))
@@ -20,6 +22,11 @@ class Median(Aggregator):
 
 def coordinate_median(rows: Tensor) -> Tensor:
     """The median [d] of rows [n, d]."""
-    ordered, n = rows.sort(dim=0).values, len(rows)
+    return middle(rows.sort(dim=0).values)
+
+
+def middle(ordered: Tensor) -> Tensor:
+    """The median [d] of rows [n, d] that are sorted in every column."""
+    n = len(ordered)
     low, high = ordered[(n - 1) // 2], ordered[n // 2]
     return low if n % 2 else low / 2 + high / 2

@@ -15,6 +15,8 @@ class RepeatedMedian(Aggregator):
     """Siegel's repeated-median line through each coordinate's sorted values, read at the middle rank."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/1912.11464"
+    assumes: ClassVar[str] = "f < n/2; a coordinate's honest values, in order, lie about on a line"
+    cost: ClassVar[str] = "O(n^2 log n d)"
 
     block: ClassVar[int] = 1 << 16
 
@@ -24,16 +26,21 @@ class RepeatedMedian(Aggregator):
 
 
 def repeated_median(rows: Tensor) -> Tensor:
-    """The value [d] at the middle rank of the line whose slope is the median over i of the median over j of the slopes
-    from the i-th to the j-th smallest value, and whose height is the median over i of the residuals."""
-    values, n = rows.sort(dim=0).values, len(rows)
+    """The value [d] of the line at the middle rank."""
+    return repeated_median_line(rows.sort(dim=0).values)[1]
+
+
+def repeated_median_line(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The slope [d] and the value [d] at the middle rank of the line through values [n, d] that are sorted in every column:
+    the slope is the median over i of the median over j of the slopes from the i-th to the j-th smallest value, the height
+    the median over i of the residuals."""
+    n = len(values)
     if n == 1:
-        return values[0]
+        return torch.zeros_like(values[0]), values[0]
     rank = torch.arange(n, dtype=values.dtype, device=values.device)
     slopes = []
     for i in range(n):
         others = torch.arange(n, device=values.device) != i
         slopes.append(coordinate_median((values[others] - values[i]) / (rank[others] - rank[i])[:, None]))
     slope = coordinate_median(torch.stack(slopes))
-    middle = (n - 1) / 2
-    return coordinate_median(values - slope * (rank - middle)[:, None])
+    return slope, coordinate_median(values - slope * (rank - (n - 1) / 2)[:, None])

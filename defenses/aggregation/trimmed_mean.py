@@ -16,6 +16,8 @@ class TrimmedMean(Aggregator):
     number of attackers that the task says to tolerate."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/1803.01498"
+    assumes: ClassVar[str] = "no more than k attackers, k < n/2; honest values of a coordinate lie close together"
+    cost: ClassVar[str] = "O(n log n d)"
 
     trim: Annotated[float, Field(ge=0, lt=0.5)] | None = None
 

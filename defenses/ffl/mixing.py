@@ -22,6 +22,8 @@ class FragmentMixing(Stage):
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
     reveals: ClassVar[Visibility] = Visibility.MIXED
+    assumes: ClassVar[str] = "the server does not collude with a peer; one half of an update tells little without the other"
+    cost: ClassVar[str] = "O(d) a peer, and its share of the fragments sent once more"
 
     exchange: Annotated[float, Field(gt=0, lt=1)] = 0.5
     max_draws: Annotated[int, Field(ge=1)] | None = None

@@ -30,6 +30,8 @@ class Reputation(Aggregator):
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
     follows_peers: ClassVar[bool] = True
+    assumes: ClassVar[str] = "f < n/2 in the warm-up; poison shows in the norm or the output layer; attackers stay attackers"
+    cost: ClassVar[str] = "O(n log n d)"
 
     warmup: Annotated[int, Field(ge=0)] = 20
     norm_share: Annotated[float, Field(ge=0, le=1)] = 0.2
