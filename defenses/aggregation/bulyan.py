@@ -37,7 +37,7 @@ class Bulyan(Tolerance, Aggregator):
 
 def krum_in_turn(distances: Tensor, count: int, f: int) -> list[int]:
     """The rows that Krum picks one after the other, each among those that are left: of m, by the summed squared distance
-    to the m-f-2 nearest (at least one)."""
+    to the m-f-2 nearest (at least one); of equals, as two nearest each other are, by that to all of the m."""
     n = len(distances)
     away = distances.clone().fill_diagonal_(torch.inf)
     order = away.argsort(dim=1, stable=True)
@@ -48,6 +48,7 @@ def krum_in_turn(distances: Tensor, count: int, f: int) -> list[int]:
         present = left[order] & near.isfinite()
         counted = present & (present.cumsum(1) <= max(1, n - len(chosen) - f - 2))
         scores = torch.where(counted, near, 0).sum(1).masked_fill(~left, torch.inf)
-        chosen.append(int(scores.argmin()))
+        totals = torch.where(present, near, 0).sum(1).masked_fill(scores > scores.min(), torch.inf)
+        chosen.append(int(totals.argmin()))
         left[chosen[-1]] = False
     return chosen

@@ -45,4 +45,5 @@ def outlier_scores(rows: Tensor) -> Tensor:
     """The squared projection [n] of the centred rows [n, b] on their top right singular vector, read off the Gram matrix:
     its top eigenvalue times the squares of the eigenvector."""
     values, vectors = torch.linalg.eigh(inner_products(rows, rows.double().mean(0)))
-    return values[-1] * vectors[:, -1].square()
+    scores: Tensor = values[-1] * vectors[:, -1].square()
+    return scores

@@ -117,5 +117,6 @@ def hessian_times(vector: Tensor, changes: list[tuple[Tensor, Tensor]]) -> Tenso
     lower, diagonal = inner.tril(-1), inner.diagonal().diag()
     middle = torch.cat([torch.cat([sigma * product, lower], 1), torch.cat([lower.T, -diagonal], 1)])
     basis = torch.cat([sigma.to(steps.dtype) * steps, bends])
-    weights = torch.linalg.lstsq(middle, (basis.double() @ vector.double())[:, None], driver="gelsd").solution[:, 0]
+    inverse: Tensor = torch.linalg.pinv(middle)
+    weights = inverse @ (basis.double() @ vector.double())
     return sigma.to(vector.dtype) * vector - weights.to(vector.dtype) @ basis

@@ -29,6 +29,7 @@ class SMEA(BestSubset):
             inner = gram[block[:, :, None], block[:, None, :]]
             along, across = inner.mean(1, keepdim=True), inner.mean(2, keepdim=True)
             centred = inner - along - across + along.mean(2, keepdim=True)
-            return torch.linalg.eigvalsh(centred)[:, -1] / block.shape[1]
+            values: Tensor = torch.linalg.eigvalsh(centred)
+            return values[:, -1] / block.shape[1]
 
         return self.mean_of_best(upload, round, spread)

@@ -8,7 +8,8 @@ from torch import Tensor
 
 def lengths(rows: Tensor) -> Tensor:
     """The L2 norm [n] of rows [n, d], in double precision: squares of large entries overflow in single."""
-    return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    return norms
 
 
 def median_length(rows: Tensor) -> float:
