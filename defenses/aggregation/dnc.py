@@ -20,7 +20,7 @@ class DivideAndConquer(Tolerance, Aggregator):
     centred uploads' top singular vector are outliers. The mean of those that never were (if nobody, least often)."""
 
     paper: ClassVar[str] = "https://www.ndss-symposium.org/wp-content/uploads/ndss2021_6C-3_24498_paper.pdf"
-    assumes: ClassVar[str] = "f < n/2; what attackers add shows as the updates' main direction"
+    assumes: ClassVar[str] = "f < n/2; attackers are far off in one direction: of those that differ in several, some pass"
     cost: ClassVar[str] = "O(n d + iterations n^2 coordinates)"
 
     iterations: Annotated[int, Field(ge=1)] = 1

@@ -19,7 +19,9 @@ from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
 from fflbench.models.small_cnns import MnistCNN, StridedCNN
 
-AGGREGATORS = ["mean", "median", "trimmed-mean", "repeated-median", "krum", "multi-krum", "foolsgold", "reputation"]
+AGGREGATORS = ["mean", "median", "trimmed-mean", "repeated-median", "krum", "multi-krum", "foolsgold", "reputation",
+               "meamed", "geometric-median", "bulyan", "caf", "centered-clipping", "norm-clipping", "dnc", "signguard",
+               "flame"]  # fmt: skip
 
 
 @pytest.mark.parametrize("peers", [10, 50])
@@ -30,6 +32,23 @@ def test_aggregation_of_100_000_parameters(benchmark: Any, make_round: Callable[
     upload = Upload(rows, round_.peers, pairs=tuple(zip(range(0, peers, 2), range(1, peers, 2), strict=True)))
     result = benchmark(lambda: registry.load("defenses", name)().aggregate(upload, round_))
     assert torch.isfinite(result.vector).all()
+
+
+@pytest.mark.parametrize("name", ["mda", "smea", "residual-reweighting", "monna"])
+def test_aggregation_of_20_peers(benchmark: Any, make_round: Callable[..., Round], name: str) -> None:
+    """Rules that try 4,845 subsets or draw a line through every coordinate."""
+    rows = torch.randn(20, 100_000)
+    round_ = make_round(rows, tolerated=4)
+    result = benchmark(lambda: registry.load("defenses", name)().aggregate(Upload(rows, round_.peers), round_))
+    assert torch.isfinite(result.vector).all()
+
+
+@pytest.mark.parametrize("name", ["nnm", "bucketing", "arc"])
+def test_pre_aggregation_of_50_peers(benchmark: Any, make_round: Callable[..., Round], name: str) -> None:
+    rows = torch.randn(50, 100_000)
+    round_ = make_round(rows, tolerated=10)
+    result = benchmark(lambda: registry.load("defenses", name)().transform(Upload(rows, round_.peers), round_))
+    assert torch.isfinite(result.rows).all()
 
 
 def test_mixing_of_50_peers_with_100_000_parameters(benchmark: Any, make_round: Callable[..., Round]) -> None:
