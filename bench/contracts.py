@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -168,10 +168,19 @@ class Reconstruction:
 
 
 class ReconstructionAttack(Attack):
-    """The server as observer."""
+    """The server as observer. `guesses` is what it returns: the victim's inputs, or which candidates are the victim's.
+    `most_examples` is how many examples an update may speak of at most, `one_gradient` whether it needs a single local step:
+    where that is not so the cell is incompatible."""
 
     server: ClassVar[Server] = Server.HONEST_BUT_CURIOUS
     data: ClassVar[tuple[DataKind, ...]] = ("image",)
+    guesses: ClassVar[Literal["inputs", "membership"]] = "inputs"
+    most_examples: ClassVar[int | None] = None
+    one_gradient: ClassVar[bool] = False
+
+    def unfit_model(self, model: nn.Module, task: TaskView) -> str | None:
+        """Why this attack cannot work on the network that the peers train, or None."""
+        return None
 
     def tamper(self, model: nn.Module, task: TaskView, rng: Rng) -> nn.Module:
         """A malicious server changes the model that it sends."""

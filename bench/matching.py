@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from fflbench import registry
 from fflbench.composition import Defense, build_defense
-from fflbench.contracts import Attack, DefensePart, PoisoningAttack, TaskView, Visibility
-from fflbench.errors import UserError
+from fflbench.contracts import Attack, DefensePart, PoisoningAttack, ReconstructionAttack, TaskView, Visibility
+from fflbench.errors import UnfitError, UserError
+from fflbench.federation.observation import prepared_model
+from fflbench.federation.task import load_task
 from fflbench.parameters import construct
 from fflbench.records import Specification
+from fflbench.rng import Rng
 from fflbench.settings import FederationSettings, ObservationSettings
 
 _SEES = {
@@ -34,9 +37,27 @@ def incompatibility(spec: Specification, task: TaskView) -> str | None:
     if reason:
         return reason
     if spec.track == "reconstruction":
-        settings = ObservationSettings.model_validate(spec.task.settings, strict=False)
-        return _unfit_stage(defense, settings.peers, task)
+        return _unfit_observer(spec, defense, attack, task)
     return _unfit_poisoning(spec, defense, attack, task)
+
+
+def _unfit_observer(spec: Specification, defense: Defense, attack: ReconstructionAttack, task: TaskView) -> str | None:
+    settings = ObservationSettings.model_validate(spec.task.settings, strict=False)
+    name, whose = type(attack).__name__, "a peer's"
+    examples = settings.batch
+    if defense.reveals is Visibility.SUM:
+        examples, whose = settings.batch * settings.peers, "everybody's"
+    if attack.most_examples is not None and examples > attack.most_examples:
+        return f"{name} reads {attack.most_examples} example from an update, {whose} speaks of {examples}"
+    if attack.one_gradient and settings.steps > 1:
+        return f"{name} needs one gradient, the update is of {settings.steps} steps"
+    reason = _unfit_stage(defense, settings.peers, task)
+    if reason is None and type(attack).unfit_model is not ReconstructionAttack.unfit_model:
+        try:
+            reason = attack.unfit_model(prepared_model(load_task(spec.task), defense, Rng(spec.seed)), task)
+        except UnfitError as error:
+            reason = str(error)
+    return reason
 
 
 def _check_tool(owner: str, part: Attack | DefensePart) -> None:

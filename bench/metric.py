@@ -7,13 +7,17 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from fflbench.dataset import DataKind
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What metrics are computed from. Poisoning: `outputs[n, classes]` and `targets[n]` on the test data; on the
     attack's `wanted` examples the same as `wanted_outputs`, `wanted_targets` with the `wanted` classes; `success`
     of the attack (round, percent) in the rounds evaluated so far, the round in which the attackers `left`; `trust` per
-    peer and the `attackers`. Reconstruction: `originals` and `guesses` [n, ...] in [0, 1], matched in order, and labels."""
+    peer and the `attackers`. Reconstruction: `originals` and `guesses` [n, ...] in data range, matched in order, of the
+    data's `kind`, with the `levels` of a table's categories and the `spread` of its features; labels; the observer's
+    `membership` score of each candidate and which are the victim's (`members`)."""
 
     outputs: Tensor | None = None
     targets: Tensor | None = None
@@ -28,6 +32,11 @@ class Outcome:
     guesses: Tensor | None = None
     labels: Tensor | None = None
     guessed_labels: Tensor | None = None
+    kind: DataKind = "image"
+    levels: tuple[tuple[float, ...], ...] = ()
+    spread: Tensor | None = None
+    membership: Tensor | None = None
+    members: Tensor | None = None
 
 
 class Metric:

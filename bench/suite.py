@@ -48,13 +48,19 @@ class _SuiteFile(pydantic.BaseModel):
 
 @dataclass(frozen=True)
 class TrackPlan:
-    """One track of a suite: its tasks, attacks, the defenses they meet, and the seeds."""
+    """One track of a suite: its tasks, attacks, the defenses they meet, and the seeds. `chosen` has, by task, the labels of
+    the attacks that it is for, if not for all."""
 
     track: Track
     tasks: tuple[TaskSpec, ...]
     attacks: tuple[AttackSpec, ...]
     defenses: tuple[DefenseSpec, ...]
     seeds: tuple[int, ...]
+    chosen: dict[str, tuple[str, ...]]
+
+    def attacks_on(self, task: TaskSpec) -> list[AttackSpec]:
+        labels = self.chosen.get(task.label)
+        return [attack for attack in self.attacks if labels is None or attack.label in labels]
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Suite:
             for plan in self.tracks
             for seed in seeds or plan.seeds
             for task in plan.tasks
-            for attack in plan.attacks
+            for attack in plan.attacks_on(task)
             for defense in plan.defenses
         ]
         for pattern in only:
@@ -138,11 +144,27 @@ def _track(track: Track, file: _TrackFile, defenses: dict[str, DefenseSpec], see
         raise UserError(f"{place}: needs at least one task, one attack, one defense and one seed")
     _unique(chosen, f"{place}.defenses")
     _unique(file.seeds or [], f"{place}.seeds")
-    tasks = [_task(track, entry, f"{place}.tasks.{i}") for i, entry in enumerate(file.tasks)]
     attacks = [_attack(track, entry, f"{place}.attacks.{i}") for i, entry in enumerate(file.attacks)]
     _unique([a.label for a in attacks], f"{place}.attacks")
+    entries = [dict(entry) for entry in file.tasks]
+    picks = [_picked(entry.pop("attacks", None), attacks, f"{place}.tasks.{i}.attacks") for i, entry in enumerate(entries)]
+    tasks = [_task(track, entry, f"{place}.tasks.{i}") for i, entry in enumerate(entries)]
+    picked = {task.label: pick for task, pick in zip(tasks, picks, strict=True) if pick is not None}
     return TrackPlan(track, tuple(tasks), tuple(attacks), tuple(defenses[label] for label in chosen),
-                     tuple(file.seeds or seeds))  # fmt: skip
+                     tuple(file.seeds or seeds), picked)  # fmt: skip
+
+
+def _picked(labels: object, attacks: list[AttackSpec], where: str) -> tuple[str, ...] | None:
+    """The labels of the attacks that a task is for; None for all."""
+    known = [attack.label for attack in attacks]
+    if labels is None:
+        return None
+    if not isinstance(labels, list) or not labels:
+        raise UserError(f"{where}: found {labels!r}, needs a list of labels from {', '.join(known)}")
+    for label in labels:
+        if label not in known:
+            raise UserError(f"{where}: found {label!r}, needs one of {', '.join(known)}")
+    return tuple(labels)
 
 
 def _task(track: Track, entry: Table, where: str) -> TaskSpec:

@@ -187,7 +187,7 @@ def _worst_references(task: TaskBoard, keys: Sequence[str]) -> list[Line]:
 
 
 def _reference_note(kind: str) -> str:
-    return "knowing nothing" if kind in ("grey", "random start") else "for scale"
+    return "for scale" if kind == "true image" else "knowing nothing"
 
 
 def _reference_kinds(task: TaskBoard) -> list[str]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
-from fflbench.attacks.reconstruction.labels import infer_labels
+from fflbench.attacks.reconstruction.descent import boxed, descend, total_variation
+from fflbench.attacks.reconstruction.labels import labels_of
+from fflbench.attacks.reconstruction.simulation import Cost, as_trained, cosine_cost
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Server
-from fflbench.federation.loss import task_loss
-
-Cost = Callable[[Tensor], Tensor]
 
 
 @dataclass
@@ -30,6 +27,8 @@ class InvertingGradients(ReconstructionAttack):
 
     server: ClassVar[Server] = Server.HONEST_BUT_CURIOUS
     paper: ClassVar[str] = "https://arxiv.org/abs/2003.14053"
+    assumes: ClassVar[str] = "few images an update, few local steps; the update is a peer's own"
+    cost: ClassVar[str] = "steps x restarts x two backward passes a local step"
 
     steps: Annotated[int, Field(ge=1)] = 4800
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
@@ -40,71 +39,31 @@ class InvertingGradients(ReconstructionAttack):
     decay: bool = True
 
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
-        labels = seen.labels if seen.labels is not None else infer_labels(seen, rng.at("labels"))
-        cost = _matching_cost(seen, labels)
-        shape = (seen.examples, *seen.task.input_shape)
+        labels = labels_of(seen, rng)
+        return self.inverted(seen, labels, cosine_cost(seen), rng)
+
+    def inverted(self, seen: Observation, labels: Tensor, cost: Cost, rng: Rng) -> Reconstruction:
+        """One image for each of these labels, by this cost."""
+        shape = (len(labels), *seen.task.input_shape)
         best: tuple[float, Tensor] | None = None
-        for restart in range(self.restarts):
-            generator = rng.at("start", restart=restart).torch(seen.update.device)
-            start = torch.randn(shape, generator=generator, device=seen.update.device)
-            value, found = self._descend(start, cost, seen)
-            if best is None or value < best[0] or math.isnan(best[0]):
-                best = value, found
+        with as_trained(seen):
+            for restart in range(self.restarts):
+                generator = rng.at("start", restart=restart).torch(seen.update.device)
+                start = torch.randn(shape, generator=generator, device=seen.update.device)
+                value, found = self._descend(start, labels, cost, seen)
+                if best is None or value < best[0] or math.isnan(best[0]):
+                    best = value, found
         assert best is not None
         images = seen.task.denormalise(best[1]).clamp(0, 1)
         return Reconstruction(images, labels, best[0], self.steps * self.restarts)
 
-    def _descend(self, start: Tensor, cost: Cost, seen: Observation) -> tuple[float, Tensor]:
+    def _descend(self, start: Tensor, labels: Tensor, cost: Cost, seen: Observation) -> tuple[float, Tensor]:
         """One run from a random start: the final cost and the images as the model is fed them."""
         images = start.requires_grad_()
-        low, high = seen.task.normalise(torch.zeros_like(start)), seen.task.normalise(torch.ones_like(start))
-        optimiser = torch.optim.Adam([images], lr=self.learning_rate)
-        milestones = [self.steps * k // 8 for k in (3, 5, 7)] if self.decay else []
-        schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=0.1)
-        for _ in range(self.steps):
-            total = cost(images) + self.total_variation * total_variation(images)
-            gradient = torch.autograd.grad(total, images)[0]
-            images.grad = gradient.sign() if self.signed else gradient
-            optimiser.step()
-            schedule.step()
-            if self.boxed:
-                with torch.no_grad():
-                    images.copy_(torch.maximum(torch.minimum(images, high), low))
-        return float(cost(images).detach()), images.detach()
 
+        def total() -> Tensor:
+            return cost(images, labels) + self.total_variation * total_variation(images)
 
-def total_variation(images: Tensor) -> Tensor:
-    """Mean absolute difference between neighbours, down plus across, of images [n, c, h, w]."""
-    down = (images[:, :, 1:] - images[:, :, :-1]).abs().mean()
-    across = (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().mean()
-    return down + across
-
-
-def _matching_cost(seen: Observation, labels: Tensor) -> Cost:
-    """1 - cosine between what a victim with these images would have sent and what was seen; 1 when nothing was seen."""
-    trained = seen.layout.trainable
-    target = -torch.nan_to_num(seen.update[trained], posinf=0.0, neginf=0.0)
-    norm = target.norm()
-    target = target / norm if norm > 0 else target
-
-    def cost(images: Tensor) -> Tensor:
-        simulated = _simulate(seen.model, images, labels, seen.steps, seen.learning_rate)
-        similarity: Tensor = simulated @ target / simulated.norm().clamp(min=1e-12)
-        return 1 - similarity
-
-    return cost
-
-
-def _simulate(model: nn.Module, images: Tensor, labels: Tensor, steps: int, rate: float) -> Tensor:
-    """The direction [trainable] of the descent that a victim with these images takes, differentiable in the images."""
-    names = [name for name, p in model.named_parameters() if p.requires_grad]
-    start: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
-    if steps == 1:
-        gradients = torch.autograd.grad(task_loss(model(images), labels), start, create_graph=True)
-        return torch.cat([g.flatten() for g in gradients])
-    current = list(start)
-    for _ in range(steps):
-        outputs = functional_call(model, dict(zip(names, current, strict=True)), images)
-        gradients = torch.autograd.grad(task_loss(outputs, labels), current, create_graph=True)
-        current = [p - rate * g for p, g in zip(current, gradients, strict=True)]
-    return torch.cat([((s - p) / rate).flatten() for s, p in zip(start, current, strict=True)])
+        project = boxed(images, seen) if self.boxed else lambda rate: None
+        descend([images], total, self.steps, self.learning_rate, self.signed, self.decay, project)
+        return float(cost(images, labels).detach()), images.detach()

@@ -70,16 +70,15 @@ def _role(kind: str, target: Any) -> str:
 def facts(target: Any) -> list[tuple[str, str]]:
     """What the contract says of it, for people."""
     found = []
-    for attribute, label in (("knowledge", "knows"), ("server", "server"), ("reveals", "reveals"), ("needs", "needs to see"),
+    for attribute, label in (("knowledge", "knows"), ("server", "server"), ("guesses", "guesses"), ("reveals", "reveals"), ("needs", "needs to see"),
                              ("assumes", "assumes"), ("cost", "costs"), ("better", "better"), ("unit", "unit"),
                              ("paper", "paper"), ("licence", "licence"),
                              ("source", "source")):  # fmt: skip
         value = getattr(target, attribute, None)
-        ours = isinstance(value, (str, Enum))  # A parameter of that name may be anything else.
-        if not ours or value == "":
-            continue
-        named = getattr(value, "value", value)
-        found.append((label, value.name.lower() if isinstance(named, int) else str(named)))
+        if isinstance(value, Enum):
+            found.append((label, value.name.lower() if isinstance(value.value, int) else str(value.value)))
+        elif isinstance(value, str) and value:  # A parameter of that name may be anything else.
+            found.append((label, value))
     if isinstance(tool := getattr(target, "tool", None), Tool):
         found.append(("runs", f"{tool.module}, which it does not bring: {tool.get}"))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -35,14 +36,29 @@ def plan_command(
         groups[spec.track, spec.task.label].append(item)
     for (track, task), items in groups.items():
         console.print(_table(f"{track}: {task}", items, store))
-    reasons = {(i.cell.specification.attack.label, i.cell.specification.defense.label, i.reason)
-               for i in planned if i.reason}  # fmt: skip
-    for attack, defense, reason in sorted(reasons, key=str):
-        console.print(f"incompatible: {attack} against {defense}: {reason}", markup=False, soft_wrap=True)
+    for line in _reasons(planned):
+        console.print(f"incompatible: {line}", markup=False, soft_wrap=True)
     open_ = [item for item in planned if store.read(item.cell.digest) is None]
     todo = sum(item.reason is None for item in open_)
     console.print(f"{len(planned)} cells: {len(planned) - len(open_)} have a record, {todo} would run, "
                   f"{sum(item.reason is not None for item in planned)} are incompatible")  # fmt: skip
+
+
+def _reasons(planned: Sequence[Planned]) -> list[str]:
+    """Why cells cannot run, each reason once with all the defenses or attacks that it concerns."""
+    pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for item in planned:
+        if item.reason:
+            pairs[item.reason].add((item.cell.specification.attack.label, item.cell.specification.defense.label))
+    specs = [item.cell.specification for item in planned]
+    attacks, defenses = (list(dict.fromkeys(getattr(s, kind).label for s in specs)) for kind in ("attack", "defense"))
+    lines = []
+    for reason, found in pairs.items():
+        attacking, against = ([name for name in names if name in {pair[k] for pair in found}]
+                              for k, names in enumerate((attacks, defenses)))  # fmt: skip
+        first = "every attack" if attacking == attacks else ", ".join(attacking)
+        lines.append(f"{first} against {'every defense' if against == defenses else ', '.join(against)}: {reason}")
+    return sorted(lines)
 
 
 def _table(title: str, items: list[Planned], store: RecordStore) -> Table:

@@ -52,7 +52,7 @@ class Adult(Dataset):
         mean, deviation = features[train].mean(axis=0), features[train].std(axis=0)
         standard = torch.from_numpy(((features - mean) / deviation).astype(np.float32))
         parts = [Examples(standard[i], torch.from_numpy(targets[i])) for i in (train, test)]
-        levels = tuple(() if f in _NUMBERS else tuple(standard[:, i].unique().tolist()) for i, f in enumerate(FEATURES))
+        levels = tuple(() if f in _NUMBERS else tuple(sorted(set(standard[:, i].tolist()))) for i, f in enumerate(FEATURES))
         return LoadedData(parts[0], parts[1], CLASSES, "tabular", (), (), 0, contents.digest, levels)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from fflbench.contracts import Aggregate, Upload, Visibility
+from fflbench.contracts import Aggregate, Observation, Reconstruction, ReconstructionAttack, Upload, Visibility
 from fflbench.errors import UserError
 
 
@@ -59,3 +59,25 @@ def checked_aggregate(aggregate: object, size: int, seen: Upload, author: object
             f"{type(author).__name__}.aggregate: trusts the peers {sorted(strangers)}, needs those of the upload"
         )
     return replace(aggregate, vector=checked_rows(aggregate.vector, (size,), author, "aggregate"))
+
+
+def checked_reconstruction(guess: object, seen: Observation, batch: int, attack: ReconstructionAttack) -> Reconstruction:
+    """The guess, if what the attack promises to guess is there: at least `batch` inputs of the task's shape and kind, or a
+    number for each candidate; labels, if any, one for each example that the update speaks of."""
+    who = f"{type(attack).__name__}.reconstruct"
+    if not isinstance(guess, Reconstruction):
+        raise UserError(f"{who}: returned {type(guess).__name__}, needs a Reconstruction")
+    if attack.guesses == "membership":
+        count = len(seen.candidates) if seen.candidates else 0
+        return replace(guess, membership=checked_rows(guess.membership, (count,), attack, "reconstruct"))
+    inputs, whole = guess.inputs, seen.task.kind == "text"
+    good = isinstance(inputs, torch.Tensor) and inputs.is_floating_point() != whole and len(inputs) >= batch
+    if inputs is None or not good or tuple(inputs.shape[1:]) != seen.task.input_shape:
+        found = f"{tuple(inputs.shape)} of {inputs.dtype}" if isinstance(inputs, torch.Tensor) else type(inputs).__name__
+        raise UserError(f"{who}: returned inputs {found}, needs at least {batch} of shape {seen.task.input_shape}, "
+                        f"{'whole' if whole else 'floating-point'} numbers")  # fmt: skip
+    labels = guess.labels
+    if labels is not None and (labels.shape != (seen.examples,) or labels.is_floating_point()):
+        raise UserError(f"{who}: returned labels of shape {tuple(labels.shape)}, {labels.dtype}, needs whole numbers of "
+                        f"shape ({seen.examples},)")  # fmt: skip
+    return guess

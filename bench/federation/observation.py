@@ -1,65 +1,45 @@
-"""The reconstruction track: one round as the server observes it, and how much of the victims' data it gives away."""
+"""The reconstruction track: one round as the server observes it, and what an attack makes of it."""
 
 from __future__ import annotations
 
-import io
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fflbench import registry
 from fflbench.clock import Clock
 from fflbench.composition import Defense, build_defense
-from fflbench.contracts import (
-    Examples,
-    Observation,
-    Outcome,
-    Reconstruction,
-    ReconstructionAttack,
-    Round,
-    Upload,
-    Visibility,
-)
+from fflbench.contracts import Examples, Observation, ReconstructionAttack, Round, Upload, Visibility
 from fflbench.errors import UserError
-from fflbench.federation.checks import checked_rows
+from fflbench.federation.checks import checked_reconstruction
+from fflbench.federation.leakage import Candidates, Seen, Victim, measured
 from fflbench.federation.network import Network
 from fflbench.federation.sharing import staged, upload_bytes
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
-from fflbench.metrics.images import match, psnr, ssim
-from fflbench.metrics.scoring import score
 from fflbench.parameters import construct
-from fflbench.records import Role, Specification
+from fflbench.records import Specification
 from fflbench.rng import Rng
 from fflbench.settings import ObservationSettings
 
 Progress = Callable[[int, int], None]
 
-
-@dataclass
-class Picture:
-    """One image of a victim: index over all victims, original or reconstruction, as a PNG, with what it scores."""
-
-    index: int
-    role: Role
-    png: bytes
-    scores: dict[str, float] = field(default_factory=dict)
+STRANGERS = 50
+"""Records of nobody among which a victim's are hidden, for membership inference."""
 
 
-@dataclass
-class Seen:
-    """What came out of an observed round."""
+@dataclass(frozen=True)
+class _Scene:
+    """An observed round before it takes place: `batches[k]` are peer k's examples, `strangers` are nobody's."""
 
-    metrics: dict[str, float | None]
-    references: dict[str, dict[str, float | None]]
-    pictures: list[Picture]
-    sent: dict[str, int]
-    uploads: int
-    notes: dict[str, object]
+    task: Task
+    settings: ObservationSettings
+    defense: Defense
+    rng: Rng
+    batches: list[Examples]
+    strangers: Examples
 
 
 def observe(spec: Specification, device: torch.device, clock: Clock, progress: Progress) -> Seen:
@@ -67,147 +47,99 @@ def observe(spec: Specification, device: torch.device, clock: Clock, progress: P
     settings = ObservationSettings.model_validate(spec.task.settings, strict=False)
     rng, task = Rng(spec.seed), load_task(spec.task)
     attack: ReconstructionAttack = construct(registry.load("attacks", spec.attack.name), spec.attack.parameters)
-    defense = build_defense(spec.defense)
     with clock.phase("set-up"):
-        model = task.build_model(rng.at("initial-model"))
-        for stage in defense.stages:
-            model = stage.prepare_model(model, rng.at("prepare-model"))
+        scene = _Scene(task, settings, build_defense(spec.defense), rng, *_draw(task, settings, rng))
+        model = prepared_model(task, scene.defense, rng)
         network = Network(attack.tamper(model, task.view, rng.at("tamper")), device)
-        batches = _batches(task, settings, rng)
-    upload, start = _observed_round(network, task, settings, batches, defense, rng, clock)
+    upload, start = _observed_round(network, scene, clock)
     with clock.phase("reconstruction"):
-        network.load(start)
-        network.model.eval()
-        guesses = []
-        for victim in range(settings.victims):
-            guesses.append(_reconstruct(victim, attack, network, upload, task, settings, batches[victim], rng))
-            progress(victim + 1, settings.victims)
+        victims = []
+        for index in range(settings.victims):
+            network.load(start)
+            network.model.eval()
+            victims.append(_attacked(index, attack, network, upload, scene))
+            progress(index + 1, settings.victims)
     with clock.phase("evaluation"):
-        seen = _score(task, batches[: settings.victims], guesses, settings.labels_known, rng)
+        seen = measured(task, victims, settings.labels_known, attack, rng)
     seen.sent = dict(upload.sent)
     seen.uploads = len(upload.peers)
-    seen.notes |= {"steps": sum(g.steps for g in guesses if g), "visibility": upload.visibility.name.lower()}
+    seen.notes |= {"steps": sum(v.guess.steps for v in victims if v.guess), "visibility": upload.visibility.name.lower()}
     return seen
 
 
-def _batches(task: Task, settings: ObservationSettings, rng: Rng) -> list[Examples]:
-    """Each peer's test examples, in data range."""
+def prepared_model(task: Task, defense: Defense, rng: Rng) -> nn.Module:
+    """The network that everybody would train if the server were honest."""
+    model = task.build_model(rng.at("initial-model"))
+    for stage in defense.stages:
+        model = stage.prepare_model(model, rng.at("prepare-model"))
+    return model
+
+
+def _draw(task: Task, settings: ObservationSettings, rng: Rng) -> tuple[list[Examples], Examples]:
+    """Each peer's test examples, in data range, and some that nobody holds, if there are any left."""
     count, available = settings.peers * settings.batch, len(task.data.test)
-    wanted = list(settings.images) or rng.at("victims").numpy().permutation(available)[:count].tolist()
+    order = rng.at("victims").numpy().permutation(available).tolist()
+    wanted = list(settings.images) or order[:count]
     if count > available or max(wanted) >= available:
         raise UserError(f"task {task.spec.label}: needs {max(count, max(wanted) + 1)} test examples, has {available}")
+    taken = set(wanted)
+    free = [index for index in order if index not in taken][:STRANGERS]
     index = torch.tensor(wanted).view(settings.peers, settings.batch)
-    return [task.data.test[row] for row in index]
+    return [task.data.test[row] for row in index], task.data.test[torch.tensor(free, dtype=torch.long)]
 
 
-def _observed_round(
-    network: Network, task: Task, settings: ObservationSettings, batches: list[Examples], defense: Defense, rng: Rng,
-    clock: Clock,
-) -> tuple[Upload, Tensor]:  # fmt: skip
-    start = network.flat.clone()
+def _observed_round(network: Network, scene: _Scene, clock: Clock) -> tuple[Upload, Tensor]:
+    settings, stages, start = scene.settings, scene.defense.stages, network.flat.clone()
     round_ = Round(
         index=0, total=1, peers=tuple(range(settings.peers)), global_vector=start, layout=network.layout,
-        rng=rng.at("round", round=0), task=task.view,
+        rng=scene.rng.at("round", round=0), task=scene.task.view,
         weights=dict.fromkeys(range(settings.peers), settings.batch),
     )  # fmt: skip
     plain = Trainer(network, epochs=settings.steps, batch_size=settings.batch, optimiser="sgd",
-                    learning_rate=settings.learning_rate, training_mode=False)  # fmt: skip
+                    learning_rate=settings.learning_rate, training_mode=settings.training_mode)  # fmt: skip
     updates = torch.empty(settings.peers, network.layout.size, device=start.device)
     with clock.phase("training"):
-        for peer, batch in enumerate(batches):
+        for peer, batch in enumerate(scene.batches):
             trainer = plain
-            for stage in defense.stages:
+            for stage in stages:
                 trainer = stage.local_training(trainer, peer, round_)
-            stream = rng.at("training", round=0, peer=peer)
-            updates[peer] = trainer.train(task.prepared(batch, start.device), start, stream)
+            stream = scene.rng.at("training", round=0, peer=peer)
+            updates[peer] = trainer.train(scene.task.prepared(batch, start.device), start, stream)
     with clock.phase("sharing"):
-        upload = staged(defense.stages, round_, updates)
+        upload = staged(stages, round_, updates)
     return upload.with_sent("upload", upload_bytes(upload, round_)), start
 
 
-def _reconstruct(
-    victim: int, attack: ReconstructionAttack, network: Network, upload: Upload, task: Task,
-    settings: ObservationSettings, batch: Examples, rng: Rng,
-) -> Reconstruction | None:  # fmt: skip
-    """What the attack makes of one victim's upload; None when the victim's upload never reached the server."""
-    if upload.visibility is not Visibility.SUM and victim not in upload.peers:
-        return None
-    row = 0 if upload.visibility is Visibility.SUM else upload.peers.index(victim)
-    known = batch.targets.to(upload.rows.device) if settings.labels_known else None
+def _attacked(index: int, attack: ReconstructionAttack, network: Network, upload: Upload, scene: _Scene) -> Victim:
+    """One victim and what the attack makes of its upload: nothing when the upload never reached the server."""
+    settings, batch, device = scene.settings, scene.batches[index], upload.rows.device
+    summed = upload.visibility is Visibility.SUM
+    labels = torch.cat([b.targets for b in scene.batches]) if summed else batch.targets
+    candidates = _candidates(index, batch, scene)
+    if not summed and index not in upload.peers:
+        return Victim(batch, labels, candidates, None)
     seen = Observation(
-        model=network.model, layout=network.layout, update=upload.rows[row], upload=upload, task=task.view,
-        steps=settings.steps, learning_rate=settings.learning_rate, examples=settings.batch, labels=known,
-    )  # fmt: skip
-    guess = attack.reconstruct(seen, rng.at("reconstruction", victim=victim))
-    checked_rows(guess.inputs, tuple(batch.inputs.shape), attack, "reconstruct")
-    labels = guess.labels
-    if labels is not None and (labels.shape != batch.targets.shape or labels.is_floating_point()):
-        raise UserError(f"{type(attack).__name__}.reconstruct: returned labels of shape {tuple(labels.shape)}, "
-                        f"{labels.dtype}, needs whole numbers of shape {tuple(batch.targets.shape)}")  # fmt: skip
-    return guess
+        model=network.model,
+        layout=network.layout,
+        update=upload.rows[0 if summed else upload.peers.index(index)],
+        upload=upload,
+        task=scene.task.view,
+        steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        examples=len(labels),
+        labels=labels.to(device) if settings.labels_known else None,
+        candidates=Examples(candidates.records.inputs.to(device), candidates.records.targets.to(device)),
+        training_mode=settings.training_mode,
+    )
+    stream = scene.rng.at("reconstruction", victim=index)
+    with stream.at("model").inside_torch(device):
+        guess = attack.reconstruct(seen, stream)
+    return Victim(batch, labels, candidates, checked_reconstruction(guess, seen, settings.batch, attack))
 
 
-def _score(task: Task, batches: list[Examples], guesses: list[Reconstruction | None], labels_known: bool, rng: Rng) -> Seen:
-    """Mean scores over victims; beside them what grey and random pixels score on the same images. Labels that the server
-    was told are not scored as recovered."""
-    rows: dict[str, list[dict[str, float | None]]] = defaultdict(list)
-    pictures: list[Picture] = []
-    absent = 0
-    for victim, (batch, guess) in enumerate(zip(batches, guesses, strict=True)):
-        originals = batch.inputs
-        grey = torch.full_like(originals, 0.5)
-        noise = torch.randn(originals.shape, generator=rng.at("reference", victim=victim).torch())
-        absent += guess is None
-        images = grey if guess is None else guess.inputs.cpu().nan_to_num(0.5, 1.0, 0.0).clamp(0, 1)
-        found = None if labels_known or guess is None else guess.labels
-        labels = None if found is None else found.cpu()
-        for name, candidate in _candidates(task, images, originals, noise):
-            matched = candidate[match(originals, candidate)]
-            known = (batch.targets, labels) if name == "attack" and labels is not None else (None, None)
-            outcome = Outcome(originals=originals, guesses=matched, labels=known[0], guessed_labels=known[1])
-            rows[name].append(score("reconstruction", outcome))
-            if name == "attack":
-                pictures += _pictures(originals, matched, len(pictures) // 2)
-    means = {name: _mean_scores(values) for name, values in rows.items()}
-    return Seen(means.pop("attack"), means, pictures, {}, 0, {"victims": len(batches), "absent victims": absent})
-
-
-def _candidates(task: Task, images: Tensor, originals: Tensor, noise: Tensor) -> list[tuple[str, Tensor]]:
-    """What is scored: the attack's images, grey, a random start, and the true images through the same pipeline."""
-    fed = task.normalise(originals)
-    return [
-        ("attack", images),
-        ("grey", torch.full_like(originals, 0.5)),
-        ("random start", task.denormalise(noise)),
-        ("true image", task.denormalise(fed)),
-    ]
-
-
-def _mean_scores(rows: list[dict[str, float | None]]) -> dict[str, float | None]:
-    """Metric by metric the mean over victims that have it."""
-    means: dict[str, float | None] = {}
-    for name in rows[0]:
-        values = [value for row in rows if (value := row[name]) is not None]
-        means[name] = sum(values) / len(values) if values else None
-    return means
-
-
-def _pictures(originals: Tensor, guesses: Tensor, first: int) -> list[Picture]:
-    quality, structure = psnr(originals, guesses), ssim(originals, guesses)
-    found = []
-    for i, (original, guess) in enumerate(zip(originals, guesses, strict=True)):
-        scores = {"psnr": float(quality[i])} | ({} if structure is None else {"ssim": float(structure[i])})
-        found.append(Picture(first + i, "original", _png(original)))
-        found.append(Picture(first + i, "reconstruction", _png(guess), scores))
-    return found
-
-
-def _png(image: Tensor) -> bytes:
-    """An image [c, h, w] in [0, 1], one or three channels, as a PNG file."""
-    from PIL import Image
-
-    pixels = (image.cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    pixels = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels[:3], 0, -1)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
+def _candidates(index: int, batch: Examples, scene: _Scene) -> Candidates:
+    """The victim's examples among those that nobody holds, in an order that tells nothing."""
+    parts = (batch, scene.strangers)
+    inputs, targets = torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts])
+    order = torch.from_numpy(scene.rng.at("candidates", victim=index).numpy().permutation(len(targets)))
+    return Candidates(Examples(inputs[order], targets[order]), order < len(batch))

@@ -23,7 +23,16 @@ class Psnr(Metric):
     label, unit, better, track, high = "PSNR", "dB", "lower", "reconstruction", PSNR_CAP
 
     def compute(self, outcome: Outcome) -> float | None:
-        return _mean(psnr, outcome)
+        return _over_images(psnr, outcome)
+
+
+class BestPsnr(Metric):
+    """PSNR of the image of a victim's batch that came back best: one image that leaks is a leak."""
+
+    label, unit, better, track, high = "PSNR of the best image", "dB", "lower", "reconstruction", PSNR_CAP
+
+    def compute(self, outcome: Outcome) -> float | None:
+        return _over_images(psnr, outcome, torch.amax)
 
 
 class Ssim(Metric):
@@ -32,7 +41,7 @@ class Ssim(Metric):
     label, better, track, low, high = "SSIM", "lower", "reconstruction", -1.0, 1.0
 
     def compute(self, outcome: Outcome) -> float | None:
-        return _mean(ssim, outcome)
+        return _over_images(ssim, outcome)
 
 
 class Mse(Metric):
@@ -41,7 +50,7 @@ class Mse(Metric):
     label, better, track, low, high = "MSE", "higher", "reconstruction", 0.0, 1.0
 
     def compute(self, outcome: Outcome) -> float | None:
-        return _mean(mse, outcome)
+        return _over_images(mse, outcome)
 
 
 class LabelRecovery(Metric):
@@ -84,8 +93,10 @@ def match(originals: Tensor, guesses: Tensor) -> Tensor:
     return torch.from_numpy(linear_sum_assignment(cost.cpu().numpy())[1])
 
 
-def _mean(measure: Callable[[Tensor, Tensor], Tensor | None], outcome: Outcome) -> float | None:
-    if outcome.originals is None or outcome.guesses is None:
+def _over_images(
+    measure: Callable[[Tensor, Tensor], Tensor | None], outcome: Outcome, pooled: Callable[[Tensor], Tensor] = torch.mean
+) -> float | None:
+    if outcome.kind != "image" or outcome.originals is None or outcome.guesses is None:
         return None
     values = measure(outcome.originals, outcome.guesses)
-    return None if values is None else float(values.mean())
+    return None if values is None else float(pooled(values))

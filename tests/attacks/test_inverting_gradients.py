@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients, _simulate, total_variation
+from fflbench.attacks.reconstruction.descent import total_variation
+from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
 from fflbench.attacks.reconstruction.labels import infer_labels
+from fflbench.attacks.reconstruction.simulation import simulated_direction
 from fflbench.contracts import Examples, Observation, Rng, TaskView, Upload
 from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
@@ -46,7 +48,7 @@ def images_of(count: int) -> Tensor:
 def test_the_simulated_direction_of_the_true_images_is_the_seen_update(steps: int) -> None:
     images, labels = images_of(2), torch.tensor([3, 8])
     seen = observed(images, labels, steps)
-    direction = _simulate(seen.model, TASK.normalise(images), labels, steps, 0.01)
+    direction = simulated_direction(seen, TASK.normalise(images), labels)
     torch.testing.assert_close(-0.01 * direction, seen.update[seen.layout.trainable], atol=2e-6, rtol=1e-3)
 
 
@@ -108,7 +110,7 @@ def test_total_variation_by_hand() -> None:
 def test_a_restart_that_failed_does_not_hide_a_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
     costs = iter([float("nan"), 0.2, 0.1, 0.3])
     monkeypatch.setattr(
-        InvertingGradients, "_descend", lambda self, start, cost, seen: (next(costs), torch.zeros_like(start))
+        InvertingGradients, "_descend", lambda self, start, labels, cost, seen: (next(costs), torch.zeros_like(start))
     )
     guess = InvertingGradients(steps=1, restarts=4).reconstruct(observed(images_of(1), torch.tensor([3])), Rng(0))
     assert guess.cost == 0.1

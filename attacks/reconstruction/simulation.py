@@ -1,0 +1,101 @@
+"""What a victim with these inputs would have sent: the simulation that gradient matching compares with what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from fflbench.contracts import Observation
+from fflbench.federation.loss import task_loss
+
+Cost = Callable[[Tensor, Tensor], Tensor]
+"""From inputs as the model is fed them and labels to one number that is least for the victim's own."""
+
+
+def seen_direction(seen: Observation) -> Tensor:
+    """The descent [trainable] that the update shows, in units of the gradient: over several steps their sum. What is not
+    finite counts as 0."""
+    trained = seen.update[seen.layout.trainable]
+    return torch.nan_to_num(-trained / seen.learning_rate, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def simulated_direction(seen: Observation, inputs: Tensor, labels: Tensor) -> Tensor:
+    """The same [trainable] of a victim with these `inputs` and `labels` [n] (or probabilities [n, classes]), differentiable
+    in both."""
+    model, steps, rate = seen.model, seen.steps, seen.learning_rate
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    start: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
+    if steps == 1:
+        return _flat(torch.autograd.grad(loss(model(inputs), labels), start, create_graph=True, allow_unused=True), start)
+    current = list(start)
+    for _ in range(steps):
+        outputs = functional_call(model, dict(zip(names, current, strict=True)), inputs)
+        gradients = torch.autograd.grad(loss(outputs, labels), current, create_graph=True, allow_unused=True)
+        current = [p if g is None else p - rate * g for p, g in zip(current, gradients, strict=True)]
+    return torch.cat([((s - p) / rate).flatten() for s, p in zip(start, current, strict=True)])
+
+
+def loss(outputs: Tensor, labels: Tensor) -> Tensor:
+    """The task's loss; also for labels that are probabilities [n, classes], or [n] for one logit."""
+    if not labels.is_floating_point():
+        return task_loss(outputs, labels)
+    if outputs.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(outputs[:, 0], labels)
+    return F.cross_entropy(outputs, labels)
+
+
+def cosine_cost(seen: Observation, kept: Tensor | None = None) -> Cost:
+    """1 - cosine of simulated and seen direction, over the entries `kept` [trainable] if given; 1 when nothing was seen."""
+    target = seen_direction(seen) if kept is None else seen_direction(seen)[kept]
+    norm = target.norm()
+    target = target / norm if norm > 0 else target
+
+    def cost(inputs: Tensor, labels: Tensor) -> Tensor:
+        simulated = simulated_direction(seen, inputs, labels)
+        simulated = simulated if kept is None else simulated[kept]
+        similarity: Tensor = simulated @ target / simulated.norm().clamp(min=1e-12)
+        return 1 - similarity
+
+    return cost
+
+
+def squared_cost(seen: Observation) -> Cost:
+    """The squared distance of simulated and seen direction."""
+    target = seen_direction(seen)
+
+    def cost(inputs: Tensor, labels: Tensor) -> Tensor:
+        distance: Tensor = (simulated_direction(seen, inputs, labels) - target).square().sum()
+        return distance
+
+    return cost
+
+
+@contextmanager
+def as_trained(seen: Observation) -> Iterator[None]:
+    """Inside, the model computes as the victims' did: in training mode batch norm uses the batch (its running statistics
+    stay as they are) and dropout, whose mask nobody knows, is off."""
+    kept = [(module, module.training) for module in seen.model.modules()]
+    momenta = [(m, m.momentum) for m in seen.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    seen.model.train(seen.training_mode)
+    for module in seen.model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.eval()
+    for norm, _ in momenta:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for module, training in kept:
+            module.training = training
+        for norm, momentum in momenta:
+            norm.momentum = momentum
+
+
+def _flat(gradients: tuple[Tensor | None, ...], parameters: list[Tensor]) -> Tensor:
+    pairs = zip(gradients, parameters, strict=True)
+    return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in pairs])
