@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.median import middle
+from fflbench.defenses.aggregation.sorting import sorted_columns
 from fflbench.defenses.aggregation.tolerance import Tolerance
 
 
@@ -31,7 +32,7 @@ def mean_near_median(rows: Tensor, count: int, block: int = 1 << 16) -> Tensor:
     farther end is dropped until that many are left; of two ends equally far, the upper."""
     means = []
     for part in torch.split(rows, block, dim=1):
-        ordered = part.sort(dim=0).values
+        ordered = sorted_columns(part)
         centre = middle(ordered)
         low = torch.zeros_like(centre, dtype=torch.long)
         high = low + len(rows) - 1

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
+from fflbench.defenses.aggregation.sorting import sorted_columns
 
 
 class Median(Aggregator):
@@ -22,11 +23,12 @@ class Median(Aggregator):
 
 def coordinate_median(rows: Tensor) -> Tensor:
     """The median [d] of rows [n, d]."""
-    return middle(rows.sort(dim=0).values)
+    n = len(rows)
+    return middle(sorted_columns(rows, range((n - 1) // 2, n // 2 + 1)))
 
 
 def middle(ordered: Tensor) -> Tensor:
-    """The median [d] of rows [n, d] that are sorted in every column."""
+    """The median [d] of rows [n, d] that are sorted in every column, or of the middle ones of them."""
     n = len(ordered)
     low, high = ordered[(n - 1) // 2], ordered[n // 2]
     return low if n % 2 else low / 2 + high / 2

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.median import coordinate_median
+from fflbench.defenses.aggregation.sorting import sorted_columns
 
 
 class RepeatedMedian(Aggregator):
@@ -27,7 +28,7 @@ class RepeatedMedian(Aggregator):
 
 def repeated_median(rows: Tensor) -> Tensor:
     """The value [d] of the line at the middle rank."""
-    return repeated_median_line(rows.sort(dim=0).values)[1]
+    return repeated_median_line(sorted_columns(rows))[1]
 
 
 def repeated_median_line(values: Tensor) -> tuple[Tensor, Tensor]:

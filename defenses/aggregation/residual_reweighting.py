@@ -12,6 +12,7 @@ from torch import Tensor
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.median import middle
 from fflbench.defenses.aggregation.repeated_median import repeated_median_line
+from fflbench.defenses.aggregation.sorting import sorted_columns
 
 
 @dataclass
@@ -51,7 +52,7 @@ class ResidualReweighting(Aggregator):
         rank = torch.arange(n, dtype=values.dtype, device=values.device)[:, None] - (n - 1) / 2
         line = height + slope * rank
         residual = (values - line).abs()
-        scale = 1.4826 * (1 + 5 / (n - 1)) * middle(residual.sort(dim=0).values[1:])
+        scale = 1.4826 * (1 + 5 / (n - 1)) * middle(sorted_columns(residual)[1:])
         leverage = 1 / n + rank.square() / rank.square().sum()
         allowed = self.bound * (2 / n) ** 0.5 * (1 - leverage).clamp(min=0).sqrt() * scale
         confidence = torch.where(residual <= allowed, 1, allowed / residual)

@@ -15,12 +15,23 @@ from fflbench.contracts import Aggregator, Upload, Visibility
 from fflbench.defenses.aggregation.mean import Mean
 from fflbench.defenses.aggregation.median import Median
 from fflbench.defenses.aggregation.repeated_median import RepeatedMedian
+from fflbench.defenses.aggregation.sorting import sorted_columns
 from fflbench.defenses.aggregation.trimmed_mean import TrimmedMean
 from tests.conftest import TASK
 
 RULES = [Mean(), Median(), TrimmedMean(trim=0.25), RepeatedMedian()]
 MATRICES = arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 6)), elements=st.integers(-100, 100).map(float))
 LENIENT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+
+
+@pytest.mark.parametrize("n", [*range(1, 24), 64, 100, 129])
+def test_sorting_equals_the_library(n: int) -> None:
+    rows = torch.randint(-3, 4, (n, 150)).float()
+    kept, expected = rows.clone(), rows.sort(dim=0).values
+    assert torch.equal(sorted_columns(rows, block=64), expected)
+    for rank in {0, n // 2, n - 1}:
+        assert torch.equal(sorted_columns(rows, [rank]), expected[[rank]])
+    assert torch.equal(rows, kept)
 
 
 def test_median_by_hand(aggregate: Callable[..., torch.Tensor]) -> None:

@@ -41,7 +41,10 @@ class TestHessian:
 
     def test_knows_what_the_last_step_did(self) -> None:
         """The secant equation: the change that was seen is reproduced."""
-        changes = [(torch.tensor([1.0, 2, 0]), torch.tensor([2.0, 3, 1])), (torch.tensor([0.0, 1, 1]), torch.tensor([1.0, 4, 2]))]
+        changes = [
+            (torch.tensor([1.0, 2, 0]), torch.tensor([2.0, 3, 1])),
+            (torch.tensor([0.0, 1, 1]), torch.tensor([1.0, 4, 2])),
+        ]
         torch.testing.assert_close(hessian_times(changes[-1][0], changes), changes[-1][1], atol=1e-4, rtol=1e-4)
 
     def test_without_positive_curvature_nothing_is_known(self) -> None:
@@ -78,7 +81,9 @@ class TestClustering:
             assert not is_split(values, generator)
 
 
-def play(rule: FLDetector, make_round: MakeRound, rounds: int, attackers: tuple[int, ...], n: int = 10) -> list[dict[int, float]]:
+def play(
+    rule: FLDetector, make_round: MakeRound, rounds: int, attackers: tuple[int, ...], n: int = 10
+) -> list[dict[int, float]]:
     """Peers descend a quadratic with some noise; the attackers send noise of the same length instead."""
     generator = torch.Generator().manual_seed(7)
     model, goal, curvature = torch.zeros(30), torch.randn(30, generator=generator) * 5, torch.linspace(0.5, 1.5, 30)
