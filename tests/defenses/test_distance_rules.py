@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from fflbench.composition import build_defense, resolve_defense
 from fflbench.contracts import Rng, Upload
 from fflbench.defenses.aggregation.bulyan import Bulyan, krum_in_turn
 from fflbench.defenses.aggregation.caf import CAF
@@ -105,7 +106,8 @@ class TestGeometricMedian:
 
     def test_rfa_is_the_geometric_median_until_it_settles(self) -> None:
         assert load("defenses", "rfa") is RFA
-        assert RFA.defaults == {"nu": 1e-6, "iterations": None}
+        rule = build_defense(resolve_defense("rfa", "test")).aggregator
+        assert (rule.nu, rule.iterations) == (1e-6, None)
 
     def test_trust_is_the_weight(self, make_round: Run) -> None:
         rows = torch.tensor([[0.0], [1.0], [2.0], [50.0]])
