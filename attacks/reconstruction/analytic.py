@@ -34,9 +34,9 @@ class Analytic(ReconstructionAttack):
         return None
 
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
-        name = first_linear(seen.model, seen.task)
-        assert name is not None
-        weight, bias = (seen.layout.view(seen.gradient, f"{name}.{part}").double() for part in ("weight", "bias"))
+        prefix = first_linear(seen.model, seen.task)
+        assert prefix is not None
+        weight, bias = (seen.layout.view(seen.gradient, f"{prefix}{part}").double() for part in ("weight", "bias"))
         weight, bias = weight.nan_to_num(0.0, 0.0, 0.0), bias.nan_to_num(0.0, 0.0, 0.0)
         if seen.examples == 1:
             rows = (bias @ weight / bias.square().sum().clamp(min=1e-300))[None]
@@ -50,13 +50,13 @@ class Analytic(ReconstructionAttack):
 
 
 def first_linear(model: nn.Module, task: TaskView) -> str | None:
-    """The name of the layer that sees the inputs, if it is linear and has a bias."""
+    """What the names of its parameters begin with, if the layer that sees the inputs is linear with a bias."""
     size = torch.Size(task.input_shape).numel()
     first = next((name for name, p in model.named_parameters() if p.requires_grad), "")
-    owner = first.rpartition(".")[0]
+    owner, dot, _ = first.rpartition(".")
     layer = model.get_submodule(owner)
     good = isinstance(layer, nn.Linear) and layer.bias is not None and layer.in_features == size
-    return owner if good else None
+    return owner + dot if good else None
 
 
 def _apart(rows: Tensor, weights: Tensor, seen: Observation) -> Tensor:

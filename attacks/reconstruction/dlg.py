@@ -50,8 +50,9 @@ class DeepLeakage(ReconstructionAttack):
             gradients = torch.autograd.grad(value, free)
             for variable, gradient in zip(free, gradients, strict=True):
                 variable.grad = gradient
-            if float(value) < best[0]:
-                best = float(value), images.detach().clone(), logits.detach().clone()
+            reached = float(value.detach())
+            if reached < best[0]:
+                best = reached, images.detach().clone(), logits.detach().clone()
             return value.detach()
 
         done = 0

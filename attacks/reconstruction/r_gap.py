@@ -72,9 +72,9 @@ def pulled_back(link: Link, upstream: Tensor) -> Tensor:
     if isinstance(link.layer, nn.Linear):
         return upstream @ weight
     size = link.before
-    into = conv2d_input((1, *size), weight, upstream.view(1, *link.after), *_geometry(link.layer))
-    flat: Tensor = into.flatten()
-    return flat
+    given = upstream.view(1, *link.after)
+    into: Tensor = conv2d_input((1, *size), weight, given, *_geometry(link.layer))  # type: ignore[no-untyped-call]
+    return into.flatten()
 
 
 def solve(link: Link, gradient: Tensor, upstream: Tensor, outputs: Tensor, known: Tensor) -> Tensor:
@@ -89,6 +89,8 @@ def solve(link: Link, gradient: Tensor, upstream: Tensor, outputs: Tensor, known
         size = matrix.norm()
         if size > 0:
             systems.append((matrix / size, wanted / size))
+    if not systems:
+        return torch.zeros(torch.Size(link.before).numel(), dtype=gradient.dtype, device=gradient.device)
     matrix, wanted = (torch.cat(parts) for parts in zip(*systems, strict=True))
     solution: Tensor = torch.linalg.lstsq(matrix, wanted[:, None], rcond=1e-9, driver="gelsy").solution[:, 0]
     return solution

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from fflbench.attacks.reconstruction.batch_statistics import shown_statistics, watching
-from fflbench.attacks.reconstruction.descent import descend
+from fflbench.attacks.reconstruction.descent import boxed, descend
 from fflbench.attacks.reconstruction.labels import labels_of
 from fflbench.attacks.reconstruction.simulation import as_trained, squared_cost
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng
@@ -22,7 +22,7 @@ Weight = Annotated[float, Field(ge=0)]
 class SeeThroughGradients(ReconstructionAttack):
     """Adam on `matching` x squared distance of the gradients + `total_variation` + `magnitude` ||x||^2 + `statistics` x
     distance of the batch's statistics to those that batch norm shows + `group` x distance to the mean of all `seeds`, with
-    Langevin noise of share `langevin` of the step size. The seed with the least cost counts.
+    Langevin noise of share `langevin` of the step size. `boxed` keeps pixels in [0, 1]. The seed with the least cost counts.
 
     Statistics of the batch show only where peers train in training mode; the paper takes the running ones of a trained
     network. The paper aligns the seeds' images before it takes their mean, which is left out here.
@@ -40,6 +40,7 @@ class SeeThroughGradients(ReconstructionAttack):
     statistics: Weight = 0.1
     group: Weight = 0.01
     langevin: Weight = 0.2
+    boxed: bool = True
     seeds: Annotated[int, Field(ge=1)] = 1
 
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
@@ -54,13 +55,17 @@ class SeeThroughGradients(ReconstructionAttack):
             centre = torch.stack([image.detach() for image in images]).mean(0)
             return torch.stack([self._one(image, labels, centre, watched, cost(image, labels)) for image in images]).sum()
 
-        def shake(rate: float) -> None:
+        projections = [boxed(image, seen) for image in images] if self.boxed else []
+
+        def shaken(rate: float) -> None:
             for image in images:
                 image += self.langevin * rate * torch.empty_like(image).normal_(generator=noise)
+            for project in projections:
+                project(rate)
 
         shown = shown_statistics(seen)
         with as_trained(seen), watching(seen, shown) as watched:
-            descend(images, total, self.steps, self.learning_rate, after=shake if self.langevin else lambda rate: None)
+            descend(images, total, self.steps, self.learning_rate, after=shaken)
             costs = [float(cost(image, labels).detach()) for image in images]
         best = min(range(self.seeds), key=lambda k: costs[k])
         found = seen.task.denormalise(images[best].detach()).clamp(0, 1)

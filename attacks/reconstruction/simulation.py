@@ -80,20 +80,23 @@ def as_trained(seen: Observation) -> Iterator[None]:
     """Inside, the model computes as the victims' did: in training mode batch norm uses the batch (its running statistics
     stay as they are) and dropout, whose mask nobody knows, is off."""
     kept = [(module, module.training) for module in seen.model.modules()]
-    momenta = [(m, m.momentum) for m in seen.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    norms = [m for m in seen.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [(m, m.momentum, None if m.num_batches_tracked is None else m.num_batches_tracked.clone()) for m in norms]
     seen.model.train(seen.training_mode)
     for module in seen.model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.eval()
-    for norm, _ in momenta:
+    for norm in norms:
         norm.momentum = 0.0
     try:
         yield
     finally:
         for module, training in kept:
             module.training = training
-        for norm, momentum in momenta:
+        for norm, momentum, batches in momenta:
             norm.momentum = momentum
+            if batches is not None and norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.copy_(batches)
 
 
 def _flat(gradients: tuple[Tensor | None, ...], parameters: list[Tensor]) -> Tensor:

@@ -70,9 +70,9 @@ def _role(kind: str, target: Any) -> str:
 def facts(target: Any) -> list[tuple[str, str]]:
     """What the contract says of it, for people."""
     found = []
-    for attribute, label in (("knowledge", "knows"), ("server", "server"), ("guesses", "guesses"), ("reveals", "reveals"), ("needs", "needs to see"),
-                             ("assumes", "assumes"), ("cost", "costs"), ("better", "better"), ("unit", "unit"),
-                             ("paper", "paper"), ("licence", "licence"),
+    for attribute, label in (("knowledge", "knows"), ("server", "server"), ("guesses", "guesses"), ("reveals", "reveals"),
+                             ("needs", "needs to see"), ("assumes", "assumes"), ("cost", "costs"), ("better", "better"),
+                             ("unit", "unit"), ("paper", "paper"), ("licence", "licence"),
                              ("source", "source")):  # fmt: skip
         value = getattr(target, attribute, None)
         if isinstance(value, Enum):

@@ -13,6 +13,23 @@ from fflbench.metrics.images import psnr
 from fflbench.models.small_cnns import LeNet
 
 
+def seen_by_server(
+    model: nn.Module, task: TaskView, examples: Examples, steps: int = 1, rate: float = 0.01, known: bool = True,
+    training_mode: bool = False,
+) -> Observation:  # fmt: skip
+    """What the server sees of a victim with these examples, in data range."""
+    network = Network(model, torch.device("cpu"))
+    start = network.flat.clone()
+    trainer = Trainer(network, steps, len(examples), "sgd", rate, training_mode=training_mode)
+    update = trainer.train(Examples(task.normalise(examples.inputs), examples.targets), start, Rng(2))
+    network.load(start)
+    network.model.eval()
+    upload = Upload(update[None], (0,))
+    labels = examples.targets if known else None
+    return Observation(network.model, network.layout, update, upload, task, steps, rate, len(examples), labels,
+                       training_mode=training_mode)  # fmt: skip
+
+
 def victims(
     count: int, batch: int = 1, steps: int = 1, model: type[nn.Module] = LeNet, dataset: Dataset | None = None,
 ) -> list[tuple[Tensor, Observation]]:  # fmt: skip
@@ -24,15 +41,8 @@ def victims(
     found = []
     for victim, row in enumerate(torch.tensor(order).view(count, batch)):
         with Rng(victim).at("model").inside_torch():
-            network = Network(model(shape, len(data.classes)), torch.device("cpu"))  # type: ignore[call-arg]
-        start, batch_seen = network.flat.clone(), data.test[row]
-        prepared = Examples(task.normalise(batch_seen.inputs), batch_seen.targets)
-        update = Trainer(network, steps, batch, "sgd", 0.01, training_mode=False).train(prepared, start, Rng(victim))
-        network.load(start)
-        network.model.eval()
-        found.append((batch_seen.inputs, Observation(
-            network.model, network.layout, update, Upload(update[None], (0,)), task, steps, 0.01, batch, batch_seen.targets,
-        )))  # fmt: skip
+            network = model(shape, len(data.classes))  # type: ignore[call-arg]
+        found.append((data.test[row].inputs, seen_by_server(network, task, data.test[row], steps)))
     return found
 
 

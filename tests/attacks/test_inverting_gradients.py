@@ -10,12 +10,11 @@ from fflbench.attacks.reconstruction.descent import total_variation
 from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
 from fflbench.attacks.reconstruction.labels import infer_labels
 from fflbench.attacks.reconstruction.simulation import simulated_direction
-from fflbench.contracts import Examples, Observation, Rng, TaskView, Upload
-from fflbench.federation.network import Network
-from fflbench.federation.trainer import Trainer
+from fflbench.contracts import Examples, Observation, Rng, TaskView
 from fflbench.metrics.images import psnr
 from fflbench.models.convnet64 import ConvNet64
 from fflbench.models.small_cnns import StridedCNN
+from tests.attacks.observing import seen_by_server
 
 TASK = TaskView("image", tuple("0123456789"), (1, 16, 16), (0.3,), (0.3,))
 
@@ -25,16 +24,8 @@ def observed(
 ) -> Observation:
     """What a curious server sees of a victim that trains on these images."""
     with Rng(1).at("model").inside_torch():
-        network = Network(model or StridedCNN((1, 16, 16), 10), torch.device("cpu"))
-    start = network.flat.clone()
-    trainer = Trainer(network, steps, len(images), "sgd", 0.01, training_mode=False)
-    update = trainer.train(Examples(TASK.normalise(images), labels), start, Rng(2))
-    network.load(start)
-    network.model.eval()
-    upload = Upload(update[None], (0,))
-    return Observation(
-        network.model, network.layout, update, upload, TASK, steps, 0.01, len(images), labels if known else None
-    )
+        network = model or StridedCNN((1, 16, 16), 10)
+    return seen_by_server(network, TASK, Examples(images, labels), steps, known=known)
 
 
 def images_of(count: int) -> Tensor:
