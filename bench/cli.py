@@ -142,6 +142,20 @@ def leaderboard(
 
 
 @app.command()
+def pack(
+    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write records.jsonl.xz into.")],
+) -> None:
+    """Put the records of a results folder, without pictures, into one small file that `fflbench leaderboard` reads.
+
+    fflbench pack results/quickstart --out docs/runs/quickstart
+    """
+    from fflbench.commands.pack import pack_command
+
+    pack_command(results, out)
+
+
+@app.command()
 def doctor() -> None:
     """Check this installation: versions, devices, data, plug-ins."""
     from fflbench.commands.doctor import doctor_command

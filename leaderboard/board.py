@@ -71,12 +71,14 @@ class AttackLine(pydantic.BaseModel):
 
 
 class TaskBoard(pydantic.BaseModel):
-    """One task: a row for each defense, best first. `ranked_by` names the total that decides."""
+    """One task: a row for each defense, best first. `ranked_by` names the total that decides; `setting` is its threat
+    model, from what is assumed to how."""
 
     model_config = _CLOSED
     key: str
     track: Track
     label: str
+    setting: dict[str, str] = {}
     seeds: list[int]
     attacks: list[AttackLine]
     measures: dict[str, Measure]

@@ -63,6 +63,7 @@ def _entries(defense: str, tasks: Sequence[TaskBoard]) -> dict[str, Entry]:
 
 def _over_tasks(key: str, defense: str, tasks: Sequence[TaskBoard]) -> Entry:
     """The mean over the track's tasks, seed by seed; a defense that lacks one of them is not measured."""
+    tasks = [task for task in tasks if any(row.totals[key].status != "not applicable" for row in task.rows)]
     if not tasks:
         return Entry(status="not measured", note="no results on this track")
     rows = [_row(task, defense) for task in tasks]

@@ -18,6 +18,8 @@ def markdown(board: Board) -> str:
     blocks += _block(joint_table(board), 2)
     for task in board.tasks:
         blocks.append(f"## {task.track.capitalize()}: {escaped(task.label)}")
+        if task.setting:
+            blocks.append("; ".join(f"{name}: {escaped(text)}" for name, text in task.setting.items()) + ".")
         for table in task_tables(task):
             blocks += _block(table, 3)
     blocks.append("## How to read this")

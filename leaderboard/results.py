@@ -12,6 +12,7 @@ import pydantic
 
 from fflbench.errors import UserError
 from fflbench.leaderboard.measures import LARGEST, Measure, measure
+from fflbench.leaderboard.packed import NAME, read_packed
 from fflbench.leaderboard.wording import count, plain
 from fflbench.records import Record, RecordStore, Track, digest_of
 
@@ -69,11 +70,16 @@ class Results:
 
 
 def load_results(folder: Path) -> Results:
-    """Read a results folder. Raises `UserError` when there is nothing in it to show."""
-    if not (folder / "records").is_dir():
+    """Read a results folder, packed records included. Raises `UserError` when there is nothing in it to show."""
+    packed = folder / NAME
+    if not (folder / "records").is_dir() and not packed.is_file():
         found = "a folder without records/" if folder.is_dir() else "no such folder"
-        raise UserError(f"leaderboard: {plain(str(folder), 200)}: found {found}, needs a folder that `fflbench run` wrote")
+        raise UserError(f"leaderboard: {plain(str(folder), 200)}: found {found}, needs a folder that `fflbench run` or "
+                        "`fflbench pack` wrote")  # fmt: skip
     read, lines = RecordStore(folder).read_all()
+    if packed.is_file():
+        more, others = read_packed(packed)
+        read, lines = [*read, *more], [*lines, *others]
     problems = [plain(line, 400) for line in lines]
     measures = {name: measure(name) for name in sorted({name for record in read for name in record.metrics})}
     plausible = []

@@ -12,9 +12,22 @@ from fflbench.leaderboard.intervals import average
 from fflbench.leaderboard.measures import Measure, derived, measure
 from fflbench.leaderboard.ranking import ranks
 from fflbench.leaderboard.results import Task
+from fflbench.leaderboard.setting import setting
 from fflbench.leaderboard.wording import count, plain
 
 How = Callable[[list[float]], float]
+
+LEAKS = {
+    "psnr": "worst-case PSNR",
+    "ssim": "worst-case SSIM",
+    "best-psnr": "worst-case PSNR of the best image",
+    "label-recovery": "highest label recovery",
+    "token-recovery": "highest token recovery",
+    "feature-recovery": "highest feature recovery",
+    "membership-auc": "highest membership AUC",
+}
+RANKING = ("psnr", "token-recovery", "feature-recovery", "membership-auc")
+MALICIOUS, MALICIOUS_SUFFIX = "malicious", "-malicious"
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ def task_board(task: Task, reference: str) -> TaskBoard:
     totals = _poisoning_totals(task) if task.track == "poisoning" else _reconstruction_totals(task)
     rows = {defense: _row(task, defense, metrics, totals) for defense in task.defenses}
     compared_rows = [_compared(row, rows.get(reference)) for row in rows.values()]
-    ranked_by = "worst-accuracy" if task.track == "poisoning" else "worst-psnr"
+    ranked_by = "worst-accuracy" if task.track == "poisoning" else _deciding(task)
     shown = {total.measure.name: total.measure for total in totals} | metrics
     if task.track == "poisoning":
         shown |= {SECONDS.name: SECONDS, MEGABYTES.name: MEGABYTES}
@@ -41,6 +54,7 @@ def task_board(task: Task, reference: str) -> TaskBoard:
         key=task.key,
         track=task.track,
         label=task.label,
+        setting=setting(task),
         seeds=list(task.seeds),
         attacks=[_attack_line(task, attack) for attack in task.attacks],
         measures=shown,
@@ -68,12 +82,27 @@ def _poisoning_totals(task: Task) -> list[Total]:
 
 
 def _reconstruction_totals(task: Task) -> list[Total]:
-    psnr, ssim, labels = measure("psnr"), measure("ssim"), measure("label-recovery")
-    return [
-        Total(derived("worst-psnr", "worst-case PSNR", psnr), psnr, task.threats, max),
-        Total(derived("worst-ssim", "worst-case SSIM", ssim), ssim, task.threats, max),
-        Total(derived("worst-label-recovery", "highest label recovery", labels), labels, task.threats, max),
-    ]
+    """The worst over observers, apart for servers that follow the protocol and for those that do not: a defense is ranked by
+    the first."""
+    totals = []
+    for server, suffix, words in ((False, "", ""), (True, MALICIOUS_SUFFIX, ", malicious server")):
+        attacks = [attack for attack in task.threats if _malicious(task, attack) is server]
+        for name, label in LEAKS.items():
+            base, mine = measure(name), [attack for attack in attacks if applies(task, attack, name)]
+            totals.append(Total(derived(f"worst-{name}{suffix}", label + words, base), base, mine, max))
+    return totals
+
+
+def _deciding(task: Task) -> str:
+    """The total that ranks: PSNR for images, what stands for it elsewhere."""
+    honest = [attack for attack in task.threats if not _malicious(task, attack)]
+    found = (name for name in RANKING if any(applies(task, attack, name) for attack in honest))
+    return f"worst-{next(found, 'psnr')}"
+
+
+def _malicious(task: Task, attack: str) -> bool:
+    cells = (record for defense in task.defenses for record in task.cell(attack, defense).values())
+    return any(record.specification.attack.threat == MALICIOUS for record in cells)
 
 
 def _row(task: Task, defense: str, metrics: dict[str, Measure], totals: Iterable[Total]) -> Row:

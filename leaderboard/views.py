@@ -10,7 +10,8 @@ from fflbench.leaderboard.measures import Measure
 from fflbench.leaderboard.wording import plain, with_interval
 
 DASH = "\N{EN DASH}"
-SHOWN_APART = {"accuracy", "attack-success", "source-accuracy", "detection-auc", "psnr", "ssim", "label-recovery"}
+LEAKS = ("psnr", "ssim", "label-recovery", "token-recovery", "token-accuracy", "feature-recovery", "membership-auc")
+SHOWN_APART = {"accuracy", "attack-success", "source-accuracy", "detection-auc", *LEAKS}
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,16 @@ def _targeted(task: TaskBoard) -> Table:
 
 
 def _reconstruction(task: TaskBoard) -> Table:
-    names = [name for name in ("psnr", "ssim", "label-recovery") if name in task.measures]
-    pairs = [(attack.label, name) for attack in task.attacks for name in names]
+    names = [name for name in LEAKS if name in task.measures]
+    pairs = [(attack.label, name) for attack in task.attacks for name in names if _measured(task, attack.label, name)]
     caption = f"{task.label}: what the server reconstructs under each attack, lower is better for the defense"
     return _grouped(task, "attacks", caption, pairs)
+
+
+def _measured(task: TaskBoard, attack: str, metric: str) -> bool:
+    """Whether the metric applies to the attack: a defense has a value, or would if nothing had gone wrong."""
+    cells = [row.attacks[attack][metric] for row in task.rows]
+    return any(cell.status not in ("not applicable", "incompatible") for cell in cells)
 
 
 def _grouped(task: TaskBoard, key: str, caption: str, pairs: Sequence[tuple[str, str]]) -> Table:
@@ -179,7 +186,7 @@ def _worst_references(task: TaskBoard, keys: Sequence[str]) -> list[Line]:
     for kind in _reference_kinds(task):
         cells = []
         for key in keys:
-            name = key.removeprefix("worst-")
+            name = key.removeprefix("worst-").removesuffix("-malicious")
             found = [scores[kind][name] for scores in task.references.values() if name in scores.get(kind, {})]
             cells.append(reference_cell(max(found, default=None), task.measures[key]))
         lines.append(Line(kind, tuple(cells), _reference_note(kind), pinned=True))

@@ -11,6 +11,7 @@ from leaderboard_records import leak, record, write
 from fflbench.leaderboard.board import Board, Row, TaskBoard
 from fflbench.leaderboard.build import build_board
 from fflbench.leaderboard.results import load_results
+from fflbench.leaderboard.tracks import task_board
 from fflbench.records import Record
 
 
@@ -212,3 +213,53 @@ def test_mixed_versions_and_uncommitted_changes_are_said(tmp_path: Path) -> None
     )
     assert any("2 versions" in line for line in found.problems)
     assert any("1 record made with uncommitted changes" in line for line in found.problems)
+
+
+def test_a_malicious_server_is_a_threat_of_its_own(tmp_path: Path) -> None:
+    records = [leak("curious", d, s, 10.0 + s) for s in (0, 1) for d in ("fedavg", "ffl")]
+    records += [leak("imprint", d, s, 90.0, threat="malicious") for s in (0, 1) for d in ("fedavg", "ffl")]
+    (task,) = load_results(write(tmp_path, *records)).tasks
+    found = task_board(task, "fedavg")
+    assert found.ranked_by == "worst-psnr"
+    assert row(found, "ffl").totals["worst-psnr"].mean == 10.5
+    assert row(found, "ffl").totals["worst-psnr-malicious"].mean == 90
+
+
+def test_what_is_not_an_image_is_ranked_by_what_stands_for_it(tmp_path: Path) -> None:
+    tokens = {"fedavg": 80.0, "ffl": 20.0}
+    records = [
+        record(
+            "tag", d, s, track="reconstruction", metrics={"token-recovery": v + s, "psnr": None}, threat="honest but curious"
+        )
+        for s in (0, 1)
+        for d, v in tokens.items()
+    ]
+    results = load_results(write(tmp_path, *records))
+    found = task_board(results.tasks[0], "fedavg")
+    assert found.ranked_by == "worst-token-recovery"
+    assert [one.defense for one in found.rows] == ["ffl", "fedavg"]
+    assert row(found, "ffl").totals["worst-psnr"].status == "not applicable"
+
+
+def test_tasks_without_images_do_not_spoil_the_joint_view(tmp_path: Path) -> None:
+    records = [leak("curious", "fedavg", s, 10.0 + s) for s in (0, 1)]
+    records += [
+        record("tag", "fedavg", s, track="reconstruction", task="texts", metrics={"token-recovery": 50.0, "psnr": None})
+        for s in (0, 1)
+    ]
+    board = build_board(load_results(write(tmp_path, *records)))
+    assert board.joint[0].entries["worst-psnr"].mean == 10.5
+
+
+def test_the_threat_model_of_a_task_is_stated(tmp_path: Path) -> None:
+    stated = {"peers": 2, "victims": 1, "batch": 8, "steps": 5, "labels_known": False, "training_mode": True}
+    (task,) = load_results(write(tmp_path, leak("deep", "fedavg", 0, 20.0, settings=stated))).tasks
+    assert task_board(task, "fedavg").setting == {
+        "update": "5 local steps",
+        "batch": "8 examples at each of 2 peers, size known",
+        "labels": "not known",
+        "batch statistics": "shown, where a network has batch norm",
+    }
+    strange = {"peers": "<b>many</b>", "steps": [1], "labels_known": "perhaps"}
+    (task,) = load_results(write(tmp_path / "b", leak("deep", "fedavg", 0, 20.0, settings=strange))).tasks
+    assert task_board(task, "fedavg").setting == {}
