@@ -87,3 +87,40 @@ def test_a_rule_that_follows_peers_cannot_work_on_merged_rows(tmp_path: Path, mo
     assert "needs at least f + 3 = 6 uploads to tolerate f = 3 attackers, has 5" in str(
         reason(tmp_path, '{ label = "d", name = "halves+krum", f = 3 }')
     )
+
+
+OBSERVED = """
+name = "o"
+seeds = [0]
+defenses = [{{ label = "d", name = "{defense}" }}]
+[reconstruction]
+attacks = ["{attack}"]
+[[reconstruction.tasks]]
+dataset = "fashion-mnist-small"
+model = "{model}"
+{settings}
+"""
+
+
+@pytest.mark.parametrize(
+    ("attack", "defense", "model", "settings", "why"),
+    [
+        ("idlg", "mean", "lenet", "batch = 2", "ImprovedDeepLeakage reads 1 example from an update, a peer's speaks of 2"),
+        ("r-gap", "secure-aggregation+mean", "lenet", "", "RecursiveGradientAttack reads 1 example from an update, everybody's speaks of 2"),
+        ("r-gap", "mean", "lenet", "steps = 3", "RecursiveGradientAttack needs one gradient, the update is of 3 steps"),
+        ("r-gap", "mean", "mnist-cnn", "", "RecursiveGradientAttack needs a chain of layers: the network has max_pool2d, which is neither a convolution, a linear layer nor an activation"),
+        ("analytic", "mean", "lenet", "", "Analytic needs a network whose first layer is linear with a bias, LeNet has none"),
+        ("analytic", "mean", "mlp", "", None),
+        ("tag", "mean", "mlp", "", "needs text data, the task has image data"),
+        ("imprint", "ffl", "mlp", "batch = 9", None),
+    ],
+)  # fmt: skip
+def test_observers_say_what_they_cannot_read(
+    tmp_path: Path, attack: str, defense: str, model: str, settings: str, why: str | None
+) -> None:
+    from fflbench.federation.task import load_task
+
+    path = tmp_path / "o.toml"
+    path.write_text(OBSERVED.format(attack=attack, defense=defense, model=model, settings=settings))
+    (spec,) = load_suite(str(path)).cells()
+    assert incompatibility(spec, load_task(spec.task).view) == why

@@ -149,3 +149,28 @@ def test_built_in_suites_are_good(name: str) -> None:
     assert suite.name == name
     assert suite.description
     assert suite.cells()
+
+
+def test_a_task_may_name_the_attacks_that_it_is_for(tmp_path: Path) -> None:
+    second = GOOD.replace(
+        "[reconstruction]\n",
+        """
+[[poisoning.tasks]]
+label = "others"
+attacks = ["loud"]
+dataset = "fashion-mnist-small"
+model = "strided-cnn"
+peers = 20
+rounds = 2
+
+[reconstruction]
+""",
+        1,
+    )
+    cells = suite_of(tmp_path, second).cells()
+    assert {c.attack.label for c in cells if c.task.label == "clothes"} == {"none", "loud"}
+    assert {c.attack.label for c in cells if c.task.label == "others"} == {"loud"}
+    for wrong, words in (('["silent"]', "found 'silent', needs one of none, loud"), ("[]", "needs a list of labels"),
+                         ('"loud"', "needs a list of labels")):  # fmt: skip
+        with pytest.raises(UserError, match=words):
+            suite_of(tmp_path, second.replace('attacks = ["loud"]\n', f"attacks = {wrong}\n"))

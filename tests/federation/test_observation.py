@@ -222,3 +222,120 @@ def test_more_labels_than_examples_are_refused(seen: Any, monkeypatch: pytest.Mo
     monkeypatch.setitem(registry._from_files, ("attacks", "greedy"), registry.Plugin("attacks", "greedy", Greedy, "test"))
     with pytest.raises(UserError, match=r"Greedy.reconstruct: returned labels of shape \(100,\)"):
         seen("batch = 2\nlabels_known = false", attack="greedy")
+
+
+class TestTextsAndTables:
+    def test_texts_are_scored_by_tokens(self, seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Copyist(ReconstructionAttack):
+            """Returns padding but for the victim's first text."""
+
+            data = ("text",)
+
+            def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+                texts = torch.zeros(seen.examples, *seen.task.input_shape, dtype=torch.int64)
+                texts[0, -1] = 5
+                return Reconstruction(texts)
+
+        plugin = registry.Plugin("attacks", "copyist", Copyist, "test")
+        monkeypatch.setitem(registry._from_files, ("attacks", "copyist"), plugin)
+        result, _ = seen("", attack="copyist", model="imdb-bilstm", dataset="movie-snippets")
+        assert 0 <= result.metrics["token-recovery"] < 50
+        assert result.metrics["psnr"] is None
+        assert result.pictures == []
+        assert set(result.references) == {"frequent words", "random start"}
+        assert result.references["frequent words"]["token-recovery"] > result.references["random start"]["token-recovery"]
+
+    def test_tables_are_scored_by_features(self, seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Average(ReconstructionAttack):
+            """Guesses zeros, the mean of standardised features."""
+
+            data = ("tabular",)
+
+            def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+                return Reconstruction(torch.zeros(seen.examples, *seen.task.input_shape))
+
+        plugin = registry.Plugin("attacks", "average", Average, "test")
+        monkeypatch.setitem(registry._from_files, ("attacks", "average"), plugin)
+        result, saws = seen("batch = 3", attack="average", model="adult-mlp", dataset="adult")
+        assert result.metrics["feature-recovery"] == pytest.approx(result.references["average row"]["feature-recovery"])
+        assert set(result.references) == {"average row", "random start"}
+        assert saws == []
+
+    def test_whole_numbers_for_texts(self, seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Fractional(ReconstructionAttack):
+            """Half a token."""
+
+            data = ("text",)
+
+            def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+                return Reconstruction(torch.full((seen.examples, *seen.task.input_shape), 0.5))
+
+        plugin = registry.Plugin("attacks", "fractional", Fractional, "test")
+        monkeypatch.setitem(registry._from_files, ("attacks", "fractional"), plugin)
+        with pytest.raises(
+            UserError, match=r"Fractional\.reconstruct: returned inputs .* needs at least 1 .* whole numbers"
+        ):
+            seen("", attack="fractional", model="imdb-bilstm", dataset="movie-snippets")
+
+
+class TestMembershipAndSums:
+    def oracle(self, monkeypatch: pytest.MonkeyPatch, kept: list[Observation]) -> None:
+        class Oracle(ReconstructionAttack):
+            """Prefers whichever candidate comes first."""
+
+            guesses = "membership"
+
+            def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+                kept.append(seen)
+                return Reconstruction(None, membership=-torch.arange(float(len(seen.candidates))))
+
+        plugin = registry.Plugin("attacks", "oracle", Oracle, "test")
+        monkeypatch.setitem(registry._from_files, ("attacks", "oracle"), plugin)
+
+    def test_the_victims_records_are_among_fifty_of_nobodys(self, seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        kept: list[Observation] = []
+        self.oracle(monkeypatch, kept)
+        result, _ = seen("batch = 3\npeers = 2\nvictims = 2\nimages = [5, 6, 7, 8, 9, 10]", attack="oracle")
+        data = registry.load("datasets", "fashion-mnist-small")().load()
+        for saw, own in zip(kept, ([5, 6, 7], [8, 9, 10]), strict=True):
+            assert len(saw.candidates) == 53
+            where = [int((data.test.inputs == image).flatten(1).all(1).nonzero()[0]) for image in saw.candidates.inputs]
+            assert set(own) <= set(where)
+            assert not set(where) & ({5, 6, 7, 8, 9, 10} - set(own)), "another peer's records are nobody's business"
+        assert 0 < result.metrics["membership-auc"] < 1
+        assert result.metrics["psnr"] is None
+
+    def test_a_victim_that_sat_out_shows_nothing(self, seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.oracle(monkeypatch, [])
+        result, _ = seen("peers = 3\nvictims = 3", attack="oracle", defense="fragment-mixing+mean")
+        assert result.notes["absent victims"] == 1
+        assert result.metrics["membership-auc"] is not None
+
+    def test_under_a_sum_the_update_speaks_of_everybody(self, seen: Any) -> None:
+        _, (saw,) = seen("batch = 2\npeers = 3", defense="secure-aggregation+mean")
+        assert saw.examples == 6
+        assert saw.labels.shape == (6,)
+
+    def test_of_more_guesses_those_that_fit_count(self, seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = registry.load("datasets", "fashion-mnist-small")().load()
+
+        class Knowing(ReconstructionAttack):
+            """Returns everybody's images, the victim's last."""
+
+            def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+                return Reconstruction(data.test.inputs[[9, 8, 7, 6, 5]])
+
+        monkeypatch.setitem(
+            registry._from_files, ("attacks", "knowing"), registry.Plugin("attacks", "knowing", Knowing, "t")
+        )
+        result, _ = seen("batch = 2\nimages = [5, 6, 7, 8]", attack="knowing")
+        assert result.metrics["psnr"] == 100
+
+    def test_training_mode_reaches_the_peers_and_the_observer(self, seen: Any) -> None:
+        _, (quiet,) = seen("batch = 4", model="convnet64")
+        _, (_, saw) = seen("batch = 4\ntraining_mode = true", model="convnet64")
+        assert (quiet.training_mode, saw.training_mode) == (False, True)
+        buffers = slice(saw.layout.trainable.stop, saw.layout.size)
+        assert not quiet.update[buffers].any()
+        assert saw.update[buffers].any(), "batch norm's statistics moved"
+        assert not saw.model.training
