@@ -12,6 +12,7 @@ from rich.table import Table
 from fflbench import registry
 from fflbench.contracts import (
     Aggregator,
+    Attack,
     Pipeline,
     PoisoningAttack,
     PreAggregator,
@@ -79,6 +80,12 @@ def facts(target: Any) -> list[tuple[str, str]]:
             found.append((label, value.name.lower() if isinstance(value.value, int) else str(value.value)))
         elif isinstance(value, str) and value:  # A parameter of that name may be anything else.
             found.append((label, value))
+    if isinstance(target, type) and issubclass(target, Attack):
+        found.append(("works on", " and ".join(target.data) + " data"))
+    if isinstance(target, type) and issubclass(target, ReconstructionAttack):
+        limit = target.most_examples
+        found += [("examples in an update", f"at most {limit}")] if limit else []
+        found += [("local steps", "one")] if target.one_gradient else []
     if isinstance(tool := getattr(target, "tool", None), Tool):
         found.append(("runs", f"{tool.module}, which it does not bring: {tool.get}"))
     return found
