@@ -20,8 +20,8 @@ LARGEST = 20_000_000
 @dataclass
 class RecursiveGradientAttack(ReconstructionAttack):
     """The bias gradient of the output layer is its upstream gradient k; with it every layer's input x solves two linear
-    systems: its weight's gradient is k times x, and the layer maps x to what the next layer was found to see. The one
-    systems' solution gives k of the layer below. Where ReLU cuts, only what passed is known."""
+    systems: its weight's gradient is k times x, and the layer maps x to what the next layer was found to see. Their
+    solution gives k of the layer below. Where ReLU cuts, only what passed is known."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2010.07733"
     assumes: ClassVar[str] = (
