@@ -83,7 +83,7 @@ def load_results(folder: Path) -> Results:
     problems = [plain(line, 400) for line in lines]
     measures = {name: measure(name) for name in sorted({name for record in read for name in record.metrics})}
     plausible = []
-    for record in read:
+    for record in map(capped, read):
         wrong = implausible(record, measures)
         if wrong:
             problems.append(plain(f"{folder / 'records' / record.digest}.json: {wrong}; skipped", 400))
@@ -98,6 +98,23 @@ def load_results(folder: Path) -> Results:
         problems.append(f"{older} superseded by newer ones of the same specification")
     tasks, ambiguous = group(newest)
     return Results(folder, tuple(tasks), measures, (*problems, *ambiguous))
+
+
+def capped(record: Record) -> Record:
+    """A model that falls apart loses without bound: such a loss counts as the largest number that is still shown."""
+    names = {*record.metrics, *record.curves}
+    endless = [about for about in map(measure, sorted(names)) if about.better == "lower" and about.high is None]
+    metrics, curves = dict(record.metrics), dict(record.curves)
+    for name in (about.name for about in endless):
+        if name in metrics:
+            metrics[name] = _capped(metrics[name])
+        if name in curves:
+            curves[name] = [_capped(value) for value in curves[name]]
+    return record.model_copy(update={"metrics": metrics, "curves": curves})
+
+
+def _capped(value: float | None) -> float | None:
+    return None if value is None else min(value, LARGEST)
 
 
 def implausible(record: Record, measures: dict[str, Measure]) -> str:

@@ -101,3 +101,12 @@ def test_unknown_metrics_are_shown_without_a_direction(tmp_path: Path) -> None:
     board = task_board(load_results(tmp_path).tasks[0], "fedavg")
     assert board.measures["sparkle"].better is None
     assert board.rows[0].attacks["none"]["sparkle"].mean == 3
+
+
+def test_a_model_that_fell_apart_may_have_lost_without_bound(tmp_path: Path) -> None:
+    curves = {"test-loss": [2.0, 3e18], "accuracy": [10.0, 10.0]}
+    loaded = load_results(write(tmp_path, record(metrics={"test-loss": 1e37, "accuracy": 10.0}, curves=curves)))
+    (found,) = loaded.records()
+    assert found.metrics == {"test-loss": 1e15, "accuracy": 10.0}
+    assert found.curves["test-loss"] == [2.0, 1e15]
+    assert loaded.problems == ()
