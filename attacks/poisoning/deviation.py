@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from fflbench.attacks.poisoning.visible import deviation
+from fflbench.attacks.poisoning.visible import deviation, sent_by_all, visible_rows
+from fflbench.contracts import Knowledge, PoisoningAttack, Round
 
 Direction = Literal["unit", "sign", "std"]
+
+
+@dataclass
+class Deviation(PoisoningAttack):
+    """All send mean + gamma p, for a direction p and as large a gamma as does not stand out."""
+
+    paper: ClassVar[str] = (
+        "https://www.ndss-symposium.org/ndss-paper/manipulating-the-byzantine-optimizing-model-poisoning-attacks-and-defenses-for-federated-learning/"
+    )
+    assumes: ClassVar[str] = "the rule looks at distances, or not at all"
+    cost: ClassVar[str] = "O(h^2 d)"
+
+    direction: Direction = "unit"
+    knowledge: Knowledge = Knowledge.OMNISCIENT
+
+    def largest_gamma(self, rows: Tensor, p: Tensor) -> float:
+        """How far along p [d] a row may lie from the mean of the honest rows [h, d]."""
+        raise NotImplementedError
+
+    def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
+        rows = visible_rows(malicious, honest)
+        p, mean = perturbation(rows, self.direction), rows.mean(0)
+        return sent_by_all(mean + self.largest_gamma(rows, p) * p, malicious)
 
 
 def perturbation(rows: Tensor, direction: Direction) -> Tensor:

@@ -1,15 +1,47 @@
-"""The strength that hurts most, found by trying it on the defense itself: shared by opt-ipm and opt-alie."""
+"""The strength that hurts most, found by trying it on the defense itself (Shejwalkar and Houmansadr 2021, as ByzFL runs
+it): shared by opt-ipm and opt-alie."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Tensor
 
-from fflbench.attacks.poisoning.visible import sent_by_all
-from fflbench.contracts import Round
+from fflbench.attacks.poisoning.visible import deviation, sent_by_all, visible_rows
+from fflbench.contracts import Knowledge, PoisoningAttack, Round
 
 _GOLDEN = (5**0.5 - 1) / 2
+
+
+@dataclass
+class LineSearch(PoisoningAttack):
+    """All send one row that a strength decides; the strength, up to `largest`, is searched every round by rehearsing the
+    whole defense `evaluations` times and keeping what moves its step farthest from the honest mean."""
+
+    knowledge = Knowledge.OMNISCIENT
+    assumes: ClassVar[str] = "the attackers can run the server's defense"
+    cost: ClassVar[str] = "evaluations x the defense"
+
+    evaluations: Annotated[int, Field(ge=4)] = 20
+    largest: Annotated[float, Field(gt=0.01)] = 100.0
+
+    def row(self, strength: float, mean: Tensor, spread: Tensor) -> Tensor:
+        """What all send [d], from mean and standard deviation [d] of the honest rows."""
+        raise NotImplementedError
+
+    def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
+        rows = visible_rows(malicious, honest)
+        mean, spread = rows.mean(0), deviation(rows)
+        if honest is None or len(honest) == 0:
+            return sent_by_all(self.row(1.0, mean, spread), malicious)
+
+        def make(strength: float) -> Tensor:
+            return self.row(strength, mean, spread)
+
+        return sent_by_all(strongest(make, malicious, honest, round, 0.01, self.largest, self.evaluations), malicious)
 
 
 def strongest(
