@@ -7,6 +7,7 @@ python tools/build_evidence.py --check    # exit 1 if the page is not up to date
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from fflbench.leaderboard.board import Entry
@@ -51,7 +52,7 @@ MEANT: dict[str, tuple[str, ...]] = {
     "neurotoxin, leaves after round 7": ("fedavg", "norm-clipping"),
     "edge-case": ("fedavg", "krum", "norm-clipping"),
 }
-"""The defenses that an attack's paper aims at, by the attack's label in robustness-core."""
+"""The defenses that an attack's paper aims at, by the attack's label in the suites."""
 
 SCORES = ("best-psnr", "token-recovery", "feature-recovery", "membership-auc")
 GROUND = {
@@ -59,14 +60,6 @@ GROUND = {
     "r-gap": "one image, LeNet",
     "imprint": "eight images, CNN",
 }
-
-
-def visible(entry: Entry, wanted: str) -> bool:
-    """Whether the seed-paired difference lies on the attack's side of zero with its whole interval."""
-    gap = entry.difference
-    if gap is None or gap.low is None or gap.high is None:
-        return False
-    return gap.high < 0 if wanted == "lower" else gap.low > 0
 
 
 def harm(task: Task, attack: str, defense: str) -> Entry:
@@ -95,27 +88,59 @@ def success(tasks: list[Task], attack: str, defense: str) -> Entry:
     return compared(entries[defense], least)
 
 
-def poisoning_rows(tasks: list[Task]) -> list[str]:
-    lines = ["| attack | on | accuracy | seed-paired difference to no attack | visible |", "|---|---|---|---|---|"]
+@dataclass(frozen=True)
+class Effect:
+    """What an attack did where it did most of what it is for."""
+
+    attack: str
+    place: str
+    entry: Entry
+    targeted: bool
+
+    @property
+    def visible(self) -> bool:
+        """Whether the seed-paired difference lies on the attack's side of zero with its whole interval."""
+        gap = self.entry.difference
+        if gap is None or gap.low is None or gap.high is None:
+            return False
+        return gap.low > 0 if self.targeted else gap.high < 0
+
+    @property
+    def line(self) -> str:
+        return f"| {self.attack} | {self.place} | {shown(self.entry)} | {difference(self.entry)} | {word(self.visible)} |"
+
+
+def effects(tasks: list[Task]) -> list[Effect]:
+    """One for each attack that these tasks have, on the defense that it is meant to break and did most."""
+    found = []
     for attack, defenses in MEANT.items():
-        found = None if any(targeted(task, attack) for task in tasks) else hardest(tasks, attack, defenses)
-        if found:
-            place, entry = found
-            lines.append(f"| {attack} | {place} | {shown(entry)} | {difference(entry)} | {word(visible(entry, 'lower'))} |")
-    return lines
+        if any(targeted(task, attack) for task in tasks):
+            known = [(name, success(tasks, attack, name)) for name in defenses if name in tasks[0].defenses]
+            place, entry = max(known, key=lambda pair: pair[1].mean or 0.0)
+            found.append(Effect(attack, place, entry, True))
+        elif (worst := hardest(tasks, attack, defenses)) is not None:
+            found.append(Effect(attack, *worst, False))
+    return found
 
 
-def targeted_rows(tasks: list[Task]) -> list[str]:
-    lines = ["| attack | on | attack success | seed-paired difference to the defense with the least | visible |",
+def effect_tables(known: list[Effect]) -> list[str]:
+    untargeted = ["| attack | on | accuracy (%) | seed-paired difference to no attack | visible |", "|---|---|---|---|---|"]
+    aimed = ["| attack | on | attack success (%) | seed-paired difference to the defense with the least | visible |",
              "|---|---|---|---|---|"]  # fmt: skip
-    for attack, defenses in MEANT.items():
-        task = next((task for task in tasks if attack in task.attacks), None)
-        if task is None or not targeted(task, attack):
-            continue
-        known = [(name, success(tasks, attack, name)) for name in defenses if name in task.defenses]
-        defense, entry = max(known, key=lambda pair: pair[1].mean or 0.0)
-        lines.append(f"| {attack} | {defense} | {shown(entry)} | {difference(entry)} | {word(visible(entry, 'higher'))} |")
-    return lines
+    untargeted += [effect.line for effect in known if not effect.targeted]
+    aimed += [effect.line for effect in known if effect.targeted]
+    return ["\n".join(untargeted), "\n".join(aimed)]
+
+
+def verdict(known: list[Effect]) -> str:
+    seen = {effect.attack for effect in known if effect.visible}
+    unseen = [attack for attack in MEANT if attack not in seen]
+    if not unseen:
+        return f"All {len(MEANT)} attacks do visible harm on at least one defense that they are meant to break."
+    return (
+        f"{len(seen)} of {len(MEANT)} attacks do visible harm on at least one defense that they are meant to break, in one "
+        f"or the other run. Not visible at this size: {', '.join(unseen)}."
+    )
 
 
 def adaptive_rows(tasks: list[Task]) -> list[str]:
@@ -181,21 +206,24 @@ def word(good: bool) -> str:
 
 
 def page() -> str:
-    robust, private, adaptive = (
-        [*load_results(RUNS / name).tasks] for name in ("robustness-core", "reconstruction-core", "ffl-adaptive")
+    robust, grounds, private, adaptive = (
+        list(load_results(RUNS / name).tasks)
+        for name in ("robustness-core", "attack-grounds", "reconstruction-core", "ffl-adaptive")
     )
+    first, second = effects(robust), effects(grounds)
     blocks = [
         "# Does every attack do what it is for?",
         "Written from the records in `docs/runs` by `python tools/build_evidence.py`. The records come from\n"
-        "`fflbench run robustness-core`, `fflbench run reconstruction-core` and `fflbench run ffl-adaptive`, three seeds\n"
-        "each, put into one file with `fflbench pack`. `fflbench leaderboard docs/runs/robustness-core --out /tmp/board`\n"
-        "shows them whole. ± is the 95% t interval over seeds, which is wide with three. *Visible* is a seed-paired\n"
-        "difference whose whole interval lies on the attack's side of zero.",
-        "## Poisoning: accuracy (%)",
-        "Of the defenses that an attack is meant to break, the one that loses most here. 20% of 20 peers attack.",
-        "\n".join(poisoning_rows(robust)),
-        "## Targeted poisoning and backdoors: attack success (%)",
-        "\n".join(targeted_rows(robust)),
+        "`fflbench run robustness-core`, `fflbench run reconstruction-core`, `fflbench run ffl-adaptive` and\n"
+        "`fflbench run docs/runs/attack-grounds.toml`, each put into one file with `fflbench pack`.\n"
+        "`fflbench leaderboard docs/runs/robustness-core --out /tmp/board` shows them whole.\n"
+        "± is the 95% t interval over seeds. *Visible* is a seed-paired difference whose whole interval lies on the\n"
+        "attack's side of zero. Of the defenses that an attack is meant to break, the one is shown on which it does most.",
+        verdict([*first, *second]),
+        "## In robustness-core: 20% of 20 peers, data dealt evenly, three seeds",
+        *effect_tables(first),
+        "## On their own ground: the same clothes dealt unevenly, six seeds",
+        *effect_tables(second),
         "## Attacks that know FFL: accuracy (%), and difference to no attack",
         "\n".join(adaptive_rows(adaptive)),
         "## Observers that solve for the input",
