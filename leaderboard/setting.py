@@ -8,6 +8,10 @@ from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.wording import count, plain
 
 
+DECIDES = {"dirichlet": ("alpha", "alpha"), "classes": ("classes_per_peer", "classes at each peer:")}
+"""What says how uneven a partition of that kind is."""
+
+
 def setting(task: Task) -> dict[str, str]:
     """From what is assumed to how, in words; what a record does not state is left out."""
     stated = next(iter(task.records())).specification.task.settings
@@ -35,7 +39,9 @@ def _federated(stated: dict[str, Any]) -> dict[str, str]:
     if isinstance(rounds := stated.get("rounds"), int):
         rows["rounds"] = str(rounds)
     if isinstance(partition := stated.get("partition"), dict):
-        rows["data"] = " ".join(f"{value}" if key == "kind" else f"{key} {value}" for key, value in partition.items())
+        kind = str(partition.get("kind", ""))
+        extra = partition.get(DECIDES.get(kind, ("", ""))[0])
+        rows["data"] = kind if extra is None else f"{kind}, {DECIDES[kind][1]} {extra}"
     if isinstance(tolerated := stated.get("tolerated"), int | float):
         rows["attackers tolerated"] = f"{tolerated:.0%}"
     if isinstance(root := stated.get("root_examples"), int):

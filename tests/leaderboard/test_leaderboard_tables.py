@@ -263,3 +263,26 @@ def test_the_threat_model_of_a_task_is_stated(tmp_path: Path) -> None:
     strange = {"peers": "<b>many</b>", "steps": [1], "labels_known": "perhaps"}
     (task,) = load_results(write(tmp_path / "b", leak("deep", "fedavg", 0, 20.0, settings=strange))).tasks
     assert task_board(task, "fedavg").setting == {}
+
+
+def test_the_federation_of_a_task_is_stated(tmp_path: Path) -> None:
+    partition = {"kind": "dirichlet", "alpha": 0.3, "classes_per_peer": 2}
+    stated = {
+        "peers": 20,
+        "participation": 0.5,
+        "rounds": 10,
+        "tolerated": 0.2,
+        "root_examples": 100,
+        "partition": partition,
+    }
+    (task,) = load_results(write(tmp_path, record(accuracy=80.0, settings=stated))).tasks
+    assert task_board(task, "fedavg").setting == {
+        "peers": "20, 50% of them in a round",
+        "rounds": "10",
+        "data": "dirichlet, alpha 0.3",
+        "attackers tolerated": "20%",
+        "the server's own examples": "100",
+    }
+    even = stated | {"partition": {"kind": "iid", "alpha": 0.5}}
+    (task,) = load_results(write(tmp_path / "even", record(accuracy=80.0, settings=even))).tasks
+    assert task_board(task, "fedavg").setting["data"] == "iid"
