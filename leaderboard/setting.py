@@ -7,7 +7,6 @@ from typing import Any
 from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.wording import count, plain
 
-
 DECIDES = {"dirichlet": ("alpha", "alpha"), "classes": ("classes_per_peer", "classes at each peer:")}
 """What says how uneven a partition of that kind is."""
 
