@@ -83,7 +83,9 @@ def load_results(folder: Path) -> Results:
     problems = [plain(line, 400) for line in lines]
     measures = {name: measure(name) for name in sorted({name for record in read for name in record.metrics})}
     plausible = []
-    for record in map(capped, read):
+    endless = unbounded_losses(read)
+    for record in read:
+        record = capped(record, endless)
         wrong = implausible(record, measures)
         if wrong:
             problems.append(plain(f"{folder / 'records' / record.digest}.json: {wrong}; skipped", 400))
@@ -100,16 +102,17 @@ def load_results(folder: Path) -> Results:
     return Results(folder, tuple(tasks), measures, (*problems, *ambiguous))
 
 
-def capped(record: Record) -> Record:
+def unbounded_losses(records: Iterable[Record]) -> set[str]:
+    """The metrics of these records of which less is better and that have no largest value."""
+    names = {name for record in records for name in (*record.metrics, *record.curves)}
+    return {about.name for about in map(measure, names) if about.better == "lower" and about.high is None}
+
+
+def capped(record: Record, endless: set[str]) -> Record:
     """A model that falls apart loses without bound: such a loss counts as the largest number that is still shown."""
-    names = {*record.metrics, *record.curves}
-    endless = [about for about in map(measure, sorted(names)) if about.better == "lower" and about.high is None]
-    metrics, curves = dict(record.metrics), dict(record.curves)
-    for name in (about.name for about in endless):
-        if name in metrics:
-            metrics[name] = _capped(metrics[name])
-        if name in curves:
-            curves[name] = [_capped(value) for value in curves[name]]
+    metrics = {name: _capped(value) if name in endless else value for name, value in record.metrics.items()}
+    curves = {name: [_capped(value) for value in curve] if name in endless else curve
+              for name, curve in record.curves.items()}  # fmt: skip
     return record.model_copy(update={"metrics": metrics, "curves": curves})
 
 

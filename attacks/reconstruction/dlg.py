@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from fflbench.attacks.reconstruction.labels import last_tensor
 from fflbench.attacks.reconstruction.simulation import as_trained, squared_cost
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng
 
@@ -29,8 +30,12 @@ class DeepLeakage(ReconstructionAttack):
     restarts: Annotated[int, Field(ge=1)] = 1
 
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+        return self.searched(seen, seen.labels, rng)
+
+    def searched(self, seen: Observation, labels: Tensor | None, rng: Rng) -> Reconstruction:
+        """The best of all restarts, with these labels if any."""
         with as_trained(seen):
-            runs = [self._descend(seen, seen.labels, rng.at("start", restart=k)) for k in range(self.restarts)]
+            runs = [self._descend(seen, labels, rng.at("start", restart=k)) for k in range(self.restarts)]
         best = min(runs, key=lambda run: math.inf if run.cost is None or math.isnan(run.cost) else run.cost)
         return Reconstruction(best.inputs, best.labels, best.cost, sum(run.steps for run in runs))
 
@@ -68,5 +73,4 @@ class DeepLeakage(ReconstructionAttack):
 def soft(logits: Tensor, seen: Observation) -> Tensor:
     """Soft labels [n, classes] as probabilities, each image its own; [n] for a network with one logit."""
     probabilities = logits.softmax(1)
-    one_logit = seen.layout.parameters[[p.trainable for p in seen.layout.parameters].count(True) - 1].shape == (1,)
-    return probabilities[:, 1] if one_logit else probabilities
+    return probabilities[:, 1] if last_tensor(seen).shape == (1,) else probabilities

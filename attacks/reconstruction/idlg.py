@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from fflbench.attacks.reconstruction.dlg import DeepLeakage
-from fflbench.attacks.reconstruction.simulation import as_trained
 from fflbench.contracts import Observation, Reconstruction, Rng
 
 
@@ -23,7 +20,4 @@ class ImprovedDeepLeakage(DeepLeakage):
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
         layer = seen.gradient[seen.layout.last_weight].nan_to_num(0.0)
         label = layer.view(len(seen.task.classes), -1).sum(1).argmin().view(1)
-        with as_trained(seen):
-            runs = [self._descend(seen, label, rng.at("start", restart=k)) for k in range(self.restarts)]
-        best = min(runs, key=lambda run: torch.inf if run.cost is None else run.cost)
-        return Reconstruction(best.inputs, label, best.cost, sum(run.steps for run in runs))
+        return self.searched(seen, label, rng)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fflbench.contracts import Observation, Rng
+from fflbench.contracts import Observation, Parameter, Rng
 
 
 def labels_of(seen: Observation, rng: Rng) -> Tensor:
@@ -23,7 +23,7 @@ def infer_labels(seen: Observation, rng: Rng) -> Tensor:
     """
     layer = seen.gradient[seen.layout.last_layer]
     classes = len(seen.task.classes)
-    last = seen.layout.parameters[[p.trainable for p in seen.layout.parameters].count(True) - 1]
+    last = last_tensor(seen)
     count = seen.examples
     if last.shape == (classes,):
         counts = count * (_mean_prediction(seen, rng) - layer[-classes:])
@@ -37,6 +37,11 @@ def infer_labels(seen: Observation, rng: Rng) -> Tensor:
     else:
         counts = torch.full((classes,), count / classes, device=layer.device)
     return whole_counts(counts, count)
+
+
+def last_tensor(seen: Observation) -> Parameter:
+    """The last trainable tensor: a classifier's output bias, or its weight where there is none."""
+    return [parameter for parameter in seen.layout.parameters if parameter.trainable][-1]
 
 
 def _mean_prediction(seen: Observation, rng: Rng) -> Tensor:
