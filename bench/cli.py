@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fflbench.errors import UserError
+
+if TYPE_CHECKING:
+    from fflbench.execution import Execution
 
 app = typer.Typer(
     name="fflbench",
@@ -44,7 +48,18 @@ Only = Annotated[
 ]
 Seeds = Annotated[str, typer.Option("--seeds", help="Seeds in place of the suite's, such as 0 or 0,1,2.")]
 Results = Annotated[Path | None, typer.Option("--results", help="Results folder. [default: results/SUITE]")]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda (every GPU), cuda:1, mps.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of each worker. More may change last digits.")]
+
+
+class Precision(StrEnum):
+    """Of the networks' forward and backward passes."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+Lowered = Annotated[Precision, typer.Option("--precision", help="Of the networks' forward and backward passes.")]
 
 
 @app.command()
@@ -56,8 +71,14 @@ def run(
     seeds: Seeds = "",
     plugin: Plugins = None,
     device: Device = "cpu",
+    threads: Threads = 1,
+    precision: Lowered = Precision.float32,
     limit: Annotated[float, typer.Option(min=0, help="Minutes a cell may take; 0 for no limit.")] = 360,
+    memory: Annotated[float, typer.Option(min=0, help="GB of memory a cell may take; 0 for no limit.")] = 0,
+    checkpoint: Annotated[float, typer.Option(min=0.01, help="Minutes between two checkpoints of a cell.")] = 1,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary at the end.")] = False,
 ) -> None:
     """Run a suite; what already has a record is not run again.
 
@@ -67,14 +88,24 @@ def run(
 
     fflbench run my_suite.toml --plugin my_defense.py --results results/mine
     """
-    typer.echo(f"{suite}: loading and checking ...")
+    if not quiet:
+        typer.echo(f"{suite}: loading and checking ...")
     from fflbench.commands.run import run_command
+    from fflbench.runner.local import Limits
+    from fflbench.runner.run import Settings
 
-    plugins = _load(plugin)
-    minutes = limit or None
-    code = run_command(suite, results, jobs, tuple(only or ()), _seeds(seeds), plugins, device,
-                       minutes and minutes * 60, retry_failed)  # fmt: skip
-    raise typer.Exit(code)
+    settings = Settings(
+        jobs=jobs or os.cpu_count() or 1,
+        plugins=_load(plugin),
+        execution=_execution(device, threads, precision),
+        only=tuple(only or ()),
+        seeds=_seeds(seeds),
+        limits=Limits(seconds=limit * 60 or None, memory=memory or None),
+        retry_failed=retry_failed,
+        fail_fast=fail_fast,
+        checkpoint=checkpoint * 60,
+    )
+    raise typer.Exit(run_command(suite, results, settings, quiet))
 
 
 @app.command()
@@ -85,6 +116,8 @@ def plan(
     seeds: Seeds = "",
     plugin: Plugins = None,
     device: Device = "cpu",
+    threads: Threads = 1,
+    precision: Lowered = Precision.float32,
 ) -> None:
     """Show what would run, what has a record, and what is incompatible and why.
 
@@ -92,7 +125,19 @@ def plan(
     """
     from fflbench.commands.plan import plan_command
 
-    plan_command(suite, results, tuple(only or ()), _seeds(seeds), _load(plugin), device)
+    _load(plugin)
+    plan_command(suite, results, tuple(only or ()), _seeds(seeds), _execution(device, threads, precision))
+
+
+@app.command()
+def status(results: Annotated[Path, typer.Argument(help="A results folder.")]) -> None:
+    """Show how far the runs of a results folder are, from another terminal.
+
+    fflbench status results/quickstart
+    """
+    from fflbench.commands.status import status_command
+
+    raise typer.Exit(status_command(results))
 
 
 @app.command(name="list")
@@ -205,6 +250,12 @@ def _load(files: list[Path] | None) -> tuple[Path, ...]:
     for path in files:
         registry.load_file(path)
     return tuple(path.resolve() for path in files)
+
+
+def _execution(device: str, threads: int, precision: Precision) -> Execution:
+    from fflbench.execution import Execution, check_device
+
+    return Execution(check_device(device), threads, precision.value)
 
 
 def _seeds(text: str) -> tuple[int, ...]:

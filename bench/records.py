@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import pydantic
 from pydantic import Field
@@ -93,7 +96,7 @@ class Artefact(pydantic.BaseModel):
 
 
 class Provenance(pydantic.BaseModel):
-    """Where a record comes from."""
+    """Where a record comes from. `resumed` is how often the cell went on from a checkpoint."""
 
     model_config = _CLOSED
     suite: str
@@ -108,6 +111,8 @@ class Provenance(pydantic.BaseModel):
     machine: str = ""
     device: str = "cpu"
     threads: int = 1
+    precision: str = "float32"
+    resumed: int = 0
     started: str = ""
     finished: str = ""
 
@@ -117,7 +122,8 @@ class Record(pydantic.BaseModel):
 
     `metrics`: by name in the metric registry, None where it does not apply. `curves`: the same after each round.
     `references` (reconstruction): what knowing nothing scores, by reference (`grey`, `random start`) and metric.
-    `classes`: accuracy per class. `seconds`, `sent` (bytes all peers sent): by phase.
+    `classes`: accuracy per class. `seconds`, `sent` (bytes all peers sent): by phase. `output`: the last lines that a
+    failed cell printed.
     """
 
     model_config = _CLOSED
@@ -126,6 +132,7 @@ class Record(pydantic.BaseModel):
     specification: Specification
     status: Status
     error: str = ""
+    output: str = ""
     metrics: dict[str, Number | None] = {}
     curves: dict[str, list[Number | None]] = {}
     references: dict[str, dict[str, Number | None]] = {}
@@ -151,87 +158,115 @@ def digest_of(value: object) -> str:
 
 @dataclass(frozen=True)
 class RecordStore:
-    """A results folder: `records/<digest>.json`, `artefacts/<digest>/*.png`."""
+    """A results folder: `records/<digest>.json`, `artefacts/<digest>/*.png`, `logs/<digest>.txt`, and the checkpoints of
+    cells that are not done."""
 
     folder: Path
 
     def path(self, digest: str) -> Path:
         return self.folder / "records" / f"{digest}.json"
 
+    def log(self, digest: str) -> Path:
+        """What a cell printed."""
+        return self.folder / "logs" / f"{digest}.txt"
+
+    def checkpoint(self, digest: str) -> Path:
+        return self.folder / "checkpoints" / f"{digest}.npz"
+
     def write(self, record: Record) -> Path:
         """Write atomically: a reader sees the old file or the new one, never a part. Raises `UserError` when it cannot."""
         path = self.path(record.digest)
         text = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False, sort_keys=True) + "\n"
-        self._write(path, text.encode())
+        self.write_file(path, text.encode())
         return path
 
     def read(self, digest: str) -> Record | None:
-        """The record of that digest, or None if there is none or it cannot be used."""
+        """The record of that digest, or None if there is none. Raises `UserError` when there is one that cannot be used."""
         path = self.path(digest)
         if not path.is_file():
             return None
-        try:
-            record = read_record(path)
-        except UserError:
-            return None
-        return record if record.digest == digest else None
+        return read_record(path)
 
     def read_all(self) -> tuple[list[Record], list[str]]:
         """All readable records in a stable order, and one line for each file that is not one."""
         records, problems = [], []
         for path in sorted((self.folder / "records").glob("*.json")):
             try:
-                record = read_record(path)
+                records.append(read_record(path))
             except UserError as error:
-                problems.append(str(error))
-                continue
-            if path.stem != record.digest:
-                problems.append(f"{path}: holds the record {record.digest[:12]}..., its name says otherwise; skipped")
-                continue
-            records.append(record)
+                problems.append(f"{error}; skipped")
         return records, problems
 
     def write_artefact(self, digest: str, name: str, data: bytes) -> tuple[str, str]:
         """Store a file beside a record; returns its relative path and its SHA-256."""
         relative = f"artefacts/{digest}/{name}"
-        self._write(self.folder / relative, data)
+        self.write_file(self.folder / relative, data)
         return relative, hashlib.sha256(data).hexdigest()
 
-    def write_log(self, digest: str, text: str) -> None:
-        """Keep a failed cell's traceback."""
-        self._write(self.log(digest), text.encode())
-
-    def log(self, digest: str) -> Path:
-        return self.folder / "logs" / f"{digest}.txt"
-
-    def _write(self, path: Path, data: bytes) -> None:
+    def write_file(self, path: Path, data: bytes) -> None:
+        """Write atomically into this folder. On a full disk the reserve is given up for it."""
         try:
-            write_atomically(path, data)
+            try:
+                write_atomically(path, data)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self.drop_reserve()
+                write_atomically(path, data)
         except OSError as error:
             raise UserError(f"results folder {self.folder}: cannot be written to ({error.strerror})") from None
 
+    @property
+    def reserve(self) -> Path:
+        """A file that holds disk space for what is being computed now: given up when the disk is full, so that what is
+        finished can still be written."""
+        return self.folder / ".reserve"
+
+    def drop_reserve(self) -> None:
+        self.reserve.unlink(missing_ok=True)
+
+    def refill_reserve(self, size: int) -> bool:
+        """Whether the reserve is there, made now if need be."""
+        if self.reserve.is_file():
+            return True
+        try:
+            write_atomically(self.reserve, os.urandom(size))
+        except OSError:
+            return False
+        return True
+
 
 def read_record(path: Path) -> Record:
-    """Raises `UserError` with one line when the file is damaged, foreign or of another schema."""
+    """Raises `UserError` with one line when the file is damaged, foreign, of another schema or under a wrong name."""
     try:
         if path.stat().st_size > 64 * 2**20:
-            raise UserError(f"{path}: larger than 64 MiB, not a record; skipped")
-        return Record.model_validate_json(path.read_bytes())
+            raise UserError(f"{path}: larger than 64 MiB, not a record")
+        record = Record.model_validate_json(path.read_bytes())
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(f"{path}: not a usable record ({place}: {first['msg']}); skipped") from None
+        raise UserError(f"{path}: not a usable record ({place}: {first['msg']})") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); skipped") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if path.stem != record.digest:
+        raise UserError(f"{path}: holds the record {record.digest[:12]}..., its name says otherwise")
+    return record
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write to a temporary name in the same folder, flush to disk, rename."""
+    with atomically(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name only once it is whole and on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".writing-{uuid.uuid4().hex}"
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

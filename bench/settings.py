@@ -77,6 +77,15 @@ class ObservationSettings(pydantic.BaseModel):
         return self
 
 
+class Resources(pydantic.BaseModel):
+    """What one cell of a task takes while it runs: `gpus`, a share of one (only where the run uses GPUs), and `memory` in GB
+    (left out: what the benchmark estimates). It decides what runs at the same time, never a result."""
+
+    model_config = _CONFIG
+    gpus: Annotated[float, Field(gt=0, le=1)] = 1.0
+    memory: Annotated[float, Field(gt=0)] | None = None
+
+
 class CoalitionSettings(pydantic.BaseModel):
     """Who attacks: a share of the peers (of those that hold the source class), from round `start` to before `end`, and
     whether they upload what the defense made of their update (S1) or their own update after all (S2). `rotating`: every

@@ -20,7 +20,7 @@ from fflbench.contracts import PoisoningAttack, ReconstructionAttack
 from fflbench.errors import UserError
 from fflbench.parameters import construct, explain, shortened, to_json, validate
 from fflbench.records import AttackSpec, DefenseSpec, Specification, TaskSpec, Track
-from fflbench.settings import CoalitionSettings, FederationSettings, ObservationSettings
+from fflbench.settings import CoalitionSettings, FederationSettings, ObservationSettings, Resources
 
 Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069/]{1,60}$")]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 ._+()-]{0,59}$")]
@@ -49,7 +49,7 @@ class _SuiteFile(pydantic.BaseModel):
 @dataclass(frozen=True)
 class TrackPlan:
     """One track of a suite: its tasks, attacks, the defenses they meet, and the seeds. `chosen` has, by task, the labels of
-    the attacks that it is for, if not for all."""
+    the attacks that it is for, if not for all; `resources` what its cells take of a machine."""
 
     track: Track
     tasks: tuple[TaskSpec, ...]
@@ -57,6 +57,7 @@ class TrackPlan:
     defenses: tuple[DefenseSpec, ...]
     seeds: tuple[int, ...]
     chosen: dict[str, tuple[str, ...]]
+    resources: dict[str, Resources]
 
     def attacks_on(self, task: TaskSpec) -> list[AttackSpec]:
         labels = self.chosen.get(task.label)
@@ -71,6 +72,10 @@ class Suite:
     description: str
     source: str
     tracks: tuple[TrackPlan, ...]
+
+    def resources(self, task: TaskSpec) -> Resources:
+        """What a cell of that task takes of a machine while it runs."""
+        return next(plan.resources[task.label] for plan in self.tracks if task.label in plan.resources)
 
     def cells(self, only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> list[Specification]:
         """All cells, track by track and seed by seed; `only` keeps those whose `task/attack/defense` matches one of the
@@ -148,10 +153,12 @@ def _track(track: Track, file: _TrackFile, defenses: dict[str, DefenseSpec], see
     _unique([a.label for a in attacks], f"{place}.attacks")
     entries = [dict(entry) for entry in file.tasks]
     picks = [_picked(entry.pop("attacks", None), attacks, f"{place}.tasks.{i}.attacks") for i, entry in enumerate(entries)]
+    needs = [_resources(entry.pop("resources", {}), f"{place}.tasks.{i}.resources") for i, entry in enumerate(entries)]
     tasks = [_task(track, entry, f"{place}.tasks.{i}") for i, entry in enumerate(entries)]
+    resources = {task.label: need for task, need in zip(tasks, needs, strict=True)}
     picked = {task.label: pick for task, pick in zip(tasks, picks, strict=True) if pick is not None}
     return TrackPlan(track, tuple(tasks), tuple(attacks), tuple(defenses[label] for label in chosen),
-                     tuple(file.seeds or seeds), picked)  # fmt: skip
+                     tuple(file.seeds or seeds), picked, resources)  # fmt: skip
 
 
 def _picked(labels: object, attacks: list[AttackSpec], where: str) -> tuple[str, ...] | None:
@@ -165,6 +172,13 @@ def _picked(labels: object, attacks: list[AttackSpec], where: str) -> tuple[str,
         if label not in known:
             raise UserError(f"{where}: found {label!r}, needs one of {', '.join(known)}")
     return tuple(labels)
+
+
+def _resources(entry: object, where: str) -> Resources:
+    try:
+        return Resources.model_validate_json(to_json(entry, where))
+    except pydantic.ValidationError as error:
+        raise UserError(explain(error, where, Resources.model_fields)) from None
 
 
 def _task(track: Track, entry: Table, where: str) -> TaskSpec:

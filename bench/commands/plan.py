@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fflbench.execution import Execution
 from fflbench.records import RecordStore
-from fflbench.runner.run import Planned, Settings, check_device, plan
+from fflbench.runner.plan import Planned, plan
+from fflbench.runner.stale import stale_records
 from fflbench.suite import load_suite
 
 
@@ -20,15 +22,14 @@ def plan_command(
     results: Path | None,
     only: tuple[str, ...],
     seeds: tuple[int, ...],
-    plugins: tuple[Path, ...],
-    device: str,
+    execution: Execution,
 ) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 120
     suite = load_suite(source)
     store = RecordStore(results or Path("results") / suite.name)
-    planned = plan(suite, Settings(only=only, seeds=seeds, plugins=plugins, device=check_device(device)))
+    planned = plan(suite, only, seeds, execution)
     console.print(f"{suite.name}: {suite.description}", markup=False)
     groups: dict[tuple[str, str], list[Planned]] = defaultdict(list)
     for item in planned:
@@ -38,7 +39,9 @@ def plan_command(
         console.print(_table(f"{track}: {task}", items, store))
     for line in _reasons(planned):
         console.print(f"incompatible: {line}", markup=False, soft_wrap=True)
-    open_ = [item for item in planned if store.read(item.cell.digest) is None]
+    for why, count in stale_records(store, planned).items():
+        console.print(f"{count} records here are of these cells but of {why}: not counted", markup=False)
+    open_ = [item for item in planned if not store.path(item.cell.digest).is_file()]
     todo = sum(item.reason is None for item in open_)
     console.print(f"{len(planned)} cells: {len(planned) - len(open_)} have a record, {todo} would run, "
                   f"{sum(item.reason is not None for item in planned)} are incompatible")  # fmt: skip
@@ -70,7 +73,7 @@ def _table(title: str, items: list[Planned], store: RecordStore) -> Table:
         for defense in defenses:
             mine = [i for i in items if (i.cell.specification.attack.label, i.cell.specification.defense.label)
                     == (attack, defense)]  # fmt: skip
-            done = sum(store.read(item.cell.digest) is not None for item in mine)
+            done = sum(store.path(item.cell.digest).is_file() for item in mine)
             row.append("[dim]incompatible[/]" if any(i.reason for i in mine) else f"{done} of {len(mine)}")
         table.add_row(escape(attack), *row)
     return table

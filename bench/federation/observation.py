@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from fflbench import registry
 from fflbench.clock import Clock
 from fflbench.composition import Defense, build_defense
-from fflbench.contracts import Examples, Observation, ReconstructionAttack, Round, Upload, Visibility
+from fflbench.contracts import Examples, Observation, Reconstruction, ReconstructionAttack, Round, Upload, Visibility
 from fflbench.errors import UserError
+from fflbench.execution import Execution
 from fflbench.federation.checks import checked_reconstruction
+from fflbench.federation.keeper import Keeper
 from fflbench.federation.leakage import Candidates, Seen, Victim, measured
 from fflbench.federation.network import Network
 from fflbench.federation.sharing import staged, upload_bytes
@@ -23,6 +25,7 @@ from fflbench.parameters import construct
 from fflbench.records import Specification
 from fflbench.rng import Rng
 from fflbench.settings import ObservationSettings
+from fflbench.state import Kept
 
 Progress = Callable[[int, int], None]
 
@@ -42,23 +45,31 @@ class _Scene:
     strangers: Examples
 
 
-def observe(spec: Specification, device: torch.device, clock: Clock, progress: Progress) -> Seen:
-    """Let the peers of one round train and share, hand the server's view to the attack, and score what it returns."""
+def observe(spec: Specification, execution: Execution, clock: Clock, progress: Progress, keeper: Keeper) -> Seen:
+    """Let the peers of one round train and share, hand the server's view to the attack, and score what it returns. The
+    guesses that `keeper` has kept are not made again."""
     settings = ObservationSettings.model_validate(spec.task.settings, strict=False)
     rng, task = Rng(spec.seed), load_task(spec.task)
     attack: ReconstructionAttack = construct(registry.load("attacks", spec.attack.name), spec.attack.parameters)
     with clock.phase("set-up"):
         scene = _Scene(task, settings, build_defense(spec.defense), rng, *_draw(task, settings, rng))
         model = prepared_model(task, scene.defense, rng)
-        network = Network(attack.tamper(model, task.view, rng.at("tamper")), device)
-    upload, start = _observed_round(network, scene, clock)
-    with clock.phase("reconstruction"):
-        victims = []
-        for index in range(settings.victims):
+        network = Network(attack.tamper(model, task.view, rng.at("tamper")), torch.device(execution.device))
+    upload, start = _observed_round(network, scene, clock, execution)
+    kept, guesses = Kept({"attack": attack, "clock": clock}), list[Reconstruction | None]()
+    saved = keeper.load()
+    if saved:
+        kept.restore(saved["kept"])
+        guesses = [values and Reconstruction(**values) for values in saved["guesses"]]
+    for index in range(len(guesses), settings.victims):
+        with clock.phase("reconstruction"):
             network.load(start)
             network.model.eval()
-            victims.append(_attacked(index, attack, network, upload, scene))
-            progress(index + 1, settings.victims)
+            guesses.append(_guess(index, attack, network, upload, scene))
+        progress(index + 1, settings.victims)
+        if keeper.due() and index + 1 < settings.victims:
+            keeper.save({"kept": kept.save(), "guesses": [guess and vars(guess) for guess in guesses]})
+    victims = [_victim(index, guess, upload, scene) for index, guess in enumerate(guesses)]
     with clock.phase("evaluation"):
         seen = measured(task, victims, settings.labels_known, attack, rng)
     seen.sent = dict(upload.sent)
@@ -88,7 +99,7 @@ def _draw(task: Task, settings: ObservationSettings, rng: Rng) -> tuple[list[Exa
     return [task.data.test[row] for row in index], task.data.test[torch.tensor(free, dtype=torch.long)]
 
 
-def _observed_round(network: Network, scene: _Scene, clock: Clock) -> tuple[Upload, Tensor]:
+def _observed_round(network: Network, scene: _Scene, clock: Clock, execution: Execution) -> tuple[Upload, Tensor]:
     settings, stages, start = scene.settings, scene.defense.stages, network.flat.clone()
     round_ = Round(
         index=0, total=1, peers=tuple(range(settings.peers)), global_vector=start, layout=network.layout,
@@ -96,7 +107,8 @@ def _observed_round(network: Network, scene: _Scene, clock: Clock) -> tuple[Uplo
         weights=dict.fromkeys(range(settings.peers), settings.batch),
     )  # fmt: skip
     plain = Trainer(network, epochs=settings.steps, batch_size=settings.batch, optimiser="sgd",
-                    learning_rate=settings.learning_rate, training_mode=settings.training_mode)  # fmt: skip
+                    learning_rate=settings.learning_rate, training_mode=settings.training_mode,
+                    execution=execution)  # fmt: skip
     updates = torch.empty(settings.peers, network.layout.size, device=start.device)
     with clock.phase("training"):
         for peer, batch in enumerate(scene.batches):
@@ -110,14 +122,27 @@ def _observed_round(network: Network, scene: _Scene, clock: Clock) -> tuple[Uplo
     return upload.with_sent("upload", upload_bytes(upload, round_)), start
 
 
-def _attacked(index: int, attack: ReconstructionAttack, network: Network, upload: Upload, scene: _Scene) -> Victim:
-    """One victim and what the attack makes of its upload: nothing when the upload never reached the server."""
+def _victim(index: int, guess: Reconstruction | None, upload: Upload, scene: _Scene) -> Victim:
+    batch = scene.batches[index]
+    return Victim(batch, _labels(index, upload, scene), _candidates(index, batch, scene), guess)
+
+
+def _labels(index: int, upload: Upload, scene: _Scene) -> Tensor:
+    """The labels that a victim's update speaks of."""
+    if upload.visibility is Visibility.SUM:
+        return torch.cat([batch.targets for batch in scene.batches])
+    return scene.batches[index].targets
+
+
+def _guess(
+    index: int, attack: ReconstructionAttack, network: Network, upload: Upload, scene: _Scene
+) -> Reconstruction | None:
+    """What the attack makes of a victim's upload; None when that never reached the server."""
     settings, batch, device = scene.settings, scene.batches[index], upload.rows.device
     summed = upload.visibility is Visibility.SUM
-    labels = torch.cat([b.targets for b in scene.batches]) if summed else batch.targets
-    candidates = _candidates(index, batch, scene)
     if not summed and index not in upload.peers:
-        return Victim(batch, labels, candidates, None)
+        return None
+    labels, records = _labels(index, upload, scene), _candidates(index, batch, scene).records
     seen = Observation(
         model=network.model,
         layout=network.layout,
@@ -128,13 +153,13 @@ def _attacked(index: int, attack: ReconstructionAttack, network: Network, upload
         learning_rate=settings.learning_rate,
         examples=len(labels),
         labels=labels.to(device) if settings.labels_known else None,
-        candidates=Examples(candidates.records.inputs.to(device), candidates.records.targets.to(device)),
+        candidates=Examples(records.inputs.to(device), records.targets.to(device)),
         training_mode=settings.training_mode,
     )
     stream = scene.rng.at("reconstruction", victim=index)
     with stream.at("model").inside_torch(device):
         guess = attack.reconstruct(seen, stream)
-    return Victim(batch, labels, candidates, checked_reconstruction(guess, seen, settings.batch, attack))
+    return checked_reconstruction(guess, seen, settings.batch, attack)
 
 
 def _candidates(index: int, batch: Examples, scene: _Scene) -> Candidates:

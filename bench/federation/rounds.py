@@ -14,16 +14,18 @@ from torch import Tensor
 from fflbench.clock import Clock
 from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, Round, Upload, Visibility
 from fflbench.federation.checks import checked_aggregate, checked_rows, checked_selection, checked_upload
+from fflbench.federation.keeper import Keeper
 from fflbench.federation.setup import Federation
 from fflbench.federation.sharing import staged, upload_bytes
 from fflbench.metrics.scoring import score
+from fflbench.state import Kept
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass
 class History:
-    """What happened over the rounds."""
+    """What happened over the rounds; `last` are the global models that the reported one is the mean of."""
 
     curves: dict[str, list[float | None]] = field(default_factory=lambda: defaultdict(list))
     evaluated: list[int] = field(default_factory=list)
@@ -34,14 +36,21 @@ class History:
     absent: int = 0
     diverged_in: int | None = None
     rounds: int = 0
+    last: deque[Tensor] = field(default_factory=deque)
 
 
-def run_rounds(federation: Federation, clock: Clock, progress: Progress) -> tuple[History, Tensor]:
-    """All rounds. Returns what happened and the reported model [d], the mean of the last global models; stops early
-    when the global model is no longer finite."""
-    history, settings = History(), federation.settings
-    last: deque[Tensor] = deque(maxlen=settings.reported_models)
-    for index in range(settings.rounds):
+def run_rounds(federation: Federation, clock: Clock, progress: Progress, keeper: Keeper) -> tuple[History, Tensor]:
+    """All rounds, from the one that `keeper` has kept. Returns what happened and the reported model [d], the mean of the
+    last global models; stops early when the global model is no longer finite."""
+    settings = federation.settings
+    history = History(last=deque(maxlen=settings.reported_models))
+    parts = {f"part {i}": part for i, part in enumerate(federation.defense.parts)}
+    kept = Kept({"history": history, "clock": clock, "attack": federation.attack, **parts})
+    saved = keeper.load()
+    if saved:
+        kept.restore(saved["kept"])
+        federation.global_vector = saved["global model"]
+    for index in range(history.rounds, settings.rounds):
         round_ = _begin(federation, index)
         with clock.phase("training"):
             updates = _train(federation, round_)
@@ -52,7 +61,7 @@ def run_rounds(federation: Federation, clock: Clock, progress: Progress) -> tupl
         if not bool(torch.isfinite(federation.global_vector).all()):
             history.diverged_in = index + 1
             break
-        last.append(federation.global_vector)
+        history.last.append(federation.global_vector)
         if (index + 1) % settings.evaluate_every == 0 or index + 1 == settings.rounds:
             with clock.phase("evaluation"):
                 outcome = evaluate(federation, federation.global_vector, history)
@@ -60,7 +69,9 @@ def run_rounds(federation: Federation, clock: Clock, progress: Progress) -> tupl
                 for name, value in score("poisoning", outcome, each_round=True).items():
                     history.curves[name].append(value)
         progress(index + 1, settings.rounds)
-    reported = torch.stack(list(last)).mean(0) if last else federation.global_vector
+        if keeper.due() and index + 1 < settings.rounds:
+            keeper.save({"kept": kept.save(), "global model": federation.global_vector})
+    reported = torch.stack(list(history.last)).mean(0) if history.last else federation.global_vector
     return history, reported
 
 
@@ -89,8 +100,9 @@ def forward(federation: Federation, vector: Tensor, examples: Examples, block: i
     network = federation.network
     network.load(vector)
     network.model.eval()
-    with torch.inference_mode():
-        return torch.cat([network.model(examples.inputs[i : i + block]) for i in range(0, len(examples), block)])
+    with torch.inference_mode(), federation.execution.lowered():
+        blocks = [network.model(examples.inputs[i : i + block]) for i in range(0, len(examples), block)]
+        return torch.cat(blocks).float()
 
 
 def _begin(federation: Federation, index: int) -> Round:

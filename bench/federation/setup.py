@@ -14,6 +14,7 @@ from fflbench.composition import Defense, build_defense
 from fflbench.contracts import Coalition, Examples, PoisoningAttack
 from fflbench.data.partition import partition
 from fflbench.errors import UnfitError, UserError
+from fflbench.execution import FULL, Execution
 from fflbench.federation.network import Network
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
@@ -46,14 +47,15 @@ class Federation:
     wanted: tuple[Examples, Tensor] | None
     root: Examples | None
     rng: Rng
+    execution: Execution
     device: torch.device
     weights: dict[int, int] = field(default_factory=dict)
 
 
-def build_federation(spec: Specification, device: torch.device) -> Federation:
+def build_federation(spec: Specification, execution: Execution = FULL) -> Federation:
     """Draw the partition, the coalition and the initial model; each from its own stream, so that cells of one seed are
     paired whatever their attack and defense."""
-    settings = FederationSettings.model_validate(spec.task.settings, strict=False)
+    settings, device = FederationSettings.model_validate(spec.task.settings, strict=False), torch.device(execution.device)
     task = load_task(spec.task)
     rng = Rng(spec.seed)
     attack = construct(registry.load("attacks", spec.attack.name), spec.attack.parameters)
@@ -80,7 +82,7 @@ def build_federation(spec: Specification, device: torch.device) -> Federation:
         coalition=coalition,
         defense=defense,
         network=network,
-        trainer=_trainer(network, settings),
+        trainer=_trainer(network, settings, execution),
         global_vector=network.flat.clone(),
         honest_examples=[task.prepared(task.data.train[index], device) for index in indices],
         poisoned_examples=members,
@@ -88,6 +90,7 @@ def build_federation(spec: Specification, device: torch.device) -> Federation:
         wanted=(task.prepared(wanted[0], device), wanted[1].to(device)) if wanted else None,
         root=task.prepared(task.data.train[torch.from_numpy(root)], device) if len(root) else None,
         rng=rng,
+        execution=execution,
         device=device,
         weights={k: len(index) for k, index in enumerate(indices)},
     )
@@ -124,7 +127,7 @@ def _coalition(values: dict[str, Any], attack: PoisoningAttack, task: Task, shar
                      settings.attackers)  # fmt: skip
 
 
-def _trainer(network: Network, settings: FederationSettings) -> Trainer:
+def _trainer(network: Network, settings: FederationSettings, execution: Execution) -> Trainer:
     return Trainer(
         network=network,
         epochs=settings.local_epochs,
@@ -134,4 +137,5 @@ def _trainer(network: Network, settings: FederationSettings) -> Trainer:
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         drop_last=settings.drop_last,
+        execution=execution,
     )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fflbench.contracts import Examples
 from fflbench.errors import UserError
+from fflbench.execution import FULL, Execution
 from fflbench.federation.loss import task_loss
 from fflbench.federation.network import Network
 from fflbench.rng import Rng
@@ -43,6 +44,7 @@ class Trainer:
     weight_decay: float = 0.0
     drop_last: bool = False
     training_mode: bool = True
+    execution: Execution = FULL
     loss: Loss = plain_loss
     gradient_hooks: tuple[GradientHook, ...] = ()
     step_hooks: tuple[StepHook, ...] = ()
@@ -71,7 +73,9 @@ class Trainer:
         with rng.at("model").inside_torch(start.device):
             for inputs, targets in self._batches(examples, rng):
                 network.gradient.zero_()
-                self.loss(network.model, inputs, targets).backward()  # type: ignore[no-untyped-call]
+                with self.execution.lowered():
+                    loss = self.loss(network.model, inputs, targets)
+                loss.backward()  # type: ignore[no-untyped-call]
                 network.collect_gradient()
                 for gradient_hook in self.gradient_hooks:
                     gradient_hook(network.model, inputs, targets, network.gradient)

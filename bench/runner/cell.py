@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import traceback
+import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import cached_property
 from typing import Any
-
-import torch
 
 from fflbench.clock import Clock
 from fflbench.errors import UnfitError, UserError
+from fflbench.execution import FULL, Execution
+from fflbench.federation.keeper import Keeper
 from fflbench.federation.observation import observe
 from fflbench.federation.rounds import History, evaluate, run_rounds
 from fflbench.federation.setup import Federation, build_federation
@@ -20,9 +20,12 @@ from fflbench.federation.task import load_task
 from fflbench.matching import incompatibility
 from fflbench.metrics.classification import class_accuracies
 from fflbench.metrics.scoring import metrics, score
-from fflbench.records import Artefact, Record, RecordStore, Specification, Status, digest_of, write_atomically
+from fflbench.records import Artefact, Record, RecordStore, Specification, Status, digest_of
 from fflbench.runner.provenance import provenance
 from fflbench.runner.sources import engine_digest, plugin_digests
+
+log = logging.getLogger("fflbench.cell")
+log.addHandler(logging.NullHandler())
 
 Progress = Callable[[int, int], None]
 
@@ -34,53 +37,54 @@ class Cell:
     specification: Specification
     suite: str
     data: str
-    device: str = "cpu"
+    execution: Execution = field(default=FULL)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """The record's name: the specification, the code that runs it, the data, and the device type. The version counts
+        """The record's name: the specification, the code that runs it, the data, and how it is computed. The version counts
         through the code."""
         return digest_of({
             "specification": self.specification.model_dump(mode="json"),
             "plugins": plugin_digests(self.specification),
             "engine": engine_digest(),
             "data": self.data,
-            "device": self.device.partition(":")[0],
+            **self.execution.decisive(),
         })  # fmt: skip
 
-    def record(self, status: Status, started: str = "", **content: Any) -> Record:
+    def record(self, status: Status, started: str = "", resumed: int = 0, **content: Any) -> Record:
         """A record of this cell with that content."""
         now = timestamp()
-        origin = provenance(self.specification, self.suite, self.data, self.device, started or now, now)
+        origin = provenance(self.specification, self.suite, self.data, self.execution, started or now, now, resumed)
         return Record(digest=self.digest, specification=self.specification, status=status, provenance=origin, **content)
 
 
-def make_cell(spec: Specification, suite: str, device: str = "cpu") -> Cell:
+def make_cell(spec: Specification, suite: str, execution: Execution = FULL) -> Cell:
     """Raises `DataError` when the task's data are not there."""
-    return Cell(spec, suite, load_task(spec.task).data.digest, device)
+    return Cell(spec, suite, load_task(spec.task).data.digest, execution)
 
 
-def run_cell(cell: Cell, store: RecordStore, progress: Progress = lambda done, total: None) -> Record:
-    """Run one cell and write its record. Whatever goes wrong inside is recorded as `failed`, its traceback in the log."""
-    started = timestamp()
-    torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.deterministic = True
+def run_cell(
+    cell: Cell, store: RecordStore, progress: Progress = lambda done, total: None, keeper: Keeper | None = None
+) -> Record:
+    """Run one cell, from where `keeper` has kept it, and write its record. Whatever goes wrong inside is recorded as
+    `failed`; its traceback is logged."""
+    started, keeper = timestamp(), keeper or Keeper()
+    cell.execution.prepare()
     try:
         task = load_task(cell.specification.task)
         reason = incompatibility(cell.specification, task.view)
         if reason:
             record = cell.record("incompatible", started, error=reason)
         elif cell.specification.track == "poisoning":
-            record = _poisoning(cell, started, progress)
+            record = _poisoning(cell, started, progress, keeper)
         else:
-            record = _reconstruction(cell, store, started, progress)
+            record = _reconstruction(cell, store, started, progress, keeper)
     except UnfitError as error:
         record = cell.record("incompatible", started, error=str(error))
     except Exception as error:
-        store.write_log(cell.digest, traceback.format_exc())
+        log.exception("failed")
         text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        record = cell.record("failed", started, error=" ".join(text.split())[:500])
+        record = cell.record("failed", started, error=" ".join(text.split())[:500], output=last_lines(store, cell.digest))
     store.write(record)
     return record
 
@@ -89,15 +93,27 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _poisoning(cell: Cell, started: str, progress: Progress) -> Record:
-    clock = Clock(cell.device)
+def last_lines(store: RecordStore, digest: str, count: int = 20, width: int = 300) -> str:
+    """The end of what a cell printed."""
+    try:
+        with store.log(digest).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - count * width))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(line[:width] for line in text.splitlines()[-count:])
+
+
+def _poisoning(cell: Cell, started: str, progress: Progress, keeper: Keeper) -> Record:
+    clock = Clock(cell.execution.device)
     with clock.phase("set-up"):
-        federation = build_federation(cell.specification, torch.device(cell.device))
-    history, reported = run_rounds(federation, clock, progress)
+        federation = build_federation(cell.specification, cell.execution)
+    history, reported = run_rounds(federation, clock, progress, keeper)
     common: dict[str, Any] = {
         "curves": dict(history.curves),
         "notes": _notes(federation, history),
         "sent": dict(history.sent),
+        "resumed": keeper.resumed,
     }
     if history.diverged_in is not None:
         error = f"the global model is not finite after round {history.diverged_in}"
@@ -126,26 +142,15 @@ def _notes(federation: Federation, history: History) -> dict[str, Any]:
     }
 
 
-def _reconstruction(cell: Cell, store: RecordStore, started: str, progress: Progress) -> Record:
-    clock = Clock(cell.device)
-    seen = observe(cell.specification, torch.device(cell.device), clock, progress)
+def _reconstruction(cell: Cell, store: RecordStore, started: str, progress: Progress, keeper: Keeper) -> Record:
+    clock = Clock(cell.execution.device)
+    seen = observe(cell.specification, cell.execution, clock, progress, keeper)
     artefacts = []
     for picture in seen.pictures:
         name = f"{picture.role}-{picture.index}.png"
         file, digest = store.write_artefact(cell.digest, name, picture.png)
         artefacts.append(Artefact(file=file, digest=digest, role=picture.role, index=picture.index, scores=picture.scores))
     return cell.record(
-        "ok", started, metrics=seen.metrics, references=seen.references, artefacts=tuple(artefacts), sent=seen.sent,
-        notes={**seen.notes, "uploads": seen.uploads}, seconds=dict(clock.seconds),
+        "ok", started, keeper.resumed, metrics=seen.metrics, references=seen.references, artefacts=tuple(artefacts),
+        sent=seen.sent, notes={**seen.notes, "uploads": seen.uploads}, seconds=dict(clock.seconds),
     )  # fmt: skip
-
-
-def results_folder(path: Path) -> RecordStore:
-    """The store in a folder. Raises `UserError` when it cannot be written to."""
-    try:
-        (path / "records").mkdir(parents=True, exist_ok=True)
-        write_atomically(path / "records" / ".writable", b"")
-    except OSError as error:
-        raise UserError(f"results folder {path}: cannot be written to ({error.strerror})") from None
-    (path / "records" / ".writable").unlink(missing_ok=True)
-    return RecordStore(path)

@@ -9,13 +9,16 @@ from importlib import metadata
 from pathlib import Path
 
 from fflbench import __version__
+from fflbench.execution import Execution
 from fflbench.records import Provenance, Specification
 from fflbench.runner.sources import engine_digest, plugin_digests
 
 LIBRARIES = ("torch", "numpy", "scipy", "pytorch-msssim")
 
 
-def provenance(spec: Specification, suite: str, data: str, device: str, started: str, finished: str) -> Provenance:
+def provenance(
+    spec: Specification, suite: str, data: str, execution: Execution, started: str, finished: str, resumed: int
+) -> Provenance:
     commit, dirty = _checkout()
     return Provenance(
         suite=suite,
@@ -28,8 +31,10 @@ def provenance(spec: Specification, suite: str, data: str, device: str, started:
         libraries={name: metadata.version(name) for name in LIBRARIES},
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
-        device=device,
-        threads=1,
+        device=execution.device,
+        threads=execution.threads,
+        precision=execution.precision,
+        resumed=resumed,
         started=started,
         finished=finished,
     )

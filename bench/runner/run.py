@@ -1,117 +1,322 @@
-"""A suite from the first check to the last record."""
+"""A suite from the first check to the last record: hands out cells, hears what became of them, and shares a results folder
+with other runs."""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fflbench.errors import UserError
-from fflbench.federation.task import load_task
-from fflbench.matching import incompatibility
-from fflbench.records import RecordStore, Specification
-from fflbench.rng import Rng
-from fflbench.runner.cell import Cell, make_cell, results_folder, timestamp
-from fflbench.runner.pool import Finished, Workers
+from fflbench.execution import FULL, Execution
+from fflbench.records import Record, RecordStore, Status, write_atomically
+from fflbench.runner.backend import Backend, Ended
+from fflbench.runner.cell import Cell, last_lines, timestamp
+from fflbench.runner.local import Limits, LocalWorkers
+from fflbench.runner.plan import Planned, plan
+from fflbench.runner.presence import Presence
+from fflbench.runner.resources import free_memory
+from fflbench.runner.stale import stale_records
 from fflbench.runner.views import repeat_record, view_of
+from fflbench.settings import Resources
 from fflbench.suite import Suite
+
+POLL = 0.5
+"""Seconds between two looks at everything, when nothing happens."""
+
+RESERVE = 2 * 2**20
+"""Bytes of disk kept free for each worker's record and pictures."""
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A cell and why it cannot run, if it cannot."""
-
-    cell: Cell
-    reason: str | None
-
-
-@dataclass
 class Settings:
-    """How to run a suite. `limit` is in seconds a cell; `retry_failed` runs failed cells again."""
+    """How to run a suite. `retry_failed` runs failed cells again; `fail_fast` stops at the first that fails; `checkpoint` is
+    in seconds."""
 
     jobs: int = 1
-    device: str = "cpu"
+    execution: Execution = FULL
     only: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
     plugins: tuple[Path, ...] = ()
-    limit: float | None = None
+    limits: Limits = field(default_factory=Limits)
     retry_failed: bool = False
+    fail_fast: bool = False
+    checkpoint: float = 60.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A cell that is settled; `new` is False for one that had its record before or got it from another run."""
+
+    cell: Cell
+    status: Status
+    error: str
+    metrics: dict[str, float | None]
+    seconds: float
+    new: bool
+
+
+@dataclass
+class _Group:
+    """Cells with the same view: the first is computed, the others repeat its record."""
+
+    view: str
+    cells: list[Cell]
+    needs: Resources
 
 
 @dataclass
 class Run:
-    """A run in progress. `finished` grows as `go` is iterated."""
+    """A run in progress. `finished` grows as `go` is iterated; `notices` are lines that the user should see; `shared` counts
+    the cells that another run computed meanwhile."""
 
+    suite: str
     planned: list[Planned]
     store: RecordStore
     settings: Settings
+    notices: list[str] = field(default_factory=list)
     finished: list[Finished] = field(default_factory=list)
+    counts: Counter[Status] = field(default_factory=Counter)
+    computed: int = 0
+    shared: int = 0
+    stopped_early: bool = False
     started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._presence = Presence(self.store.folder)
+        self._ready: dict[Resources, deque[_Group]] = defaultdict(deque)
+        self._running: dict[str, _Group] = {}
+        self._elsewhere: dict[str, _Group] = {}
+        self._failed_before: set[str] = set()
+        self._next_look = 0.0
+        self._began = time.time()
+
+    @property
+    def running(self) -> dict[str, str]:
+        """The names of the cells that run now, by digest."""
+        return {group.cells[0].digest: group.cells[0].specification.name for group in self._running.values()}
+
+    def seconds_left(self) -> float | None:
+        """An estimate from the rate so far; None before the first computed cell."""
+        if not self.computed:
+            return None
+        return (time.monotonic() - self.started) / self.computed * (len(self.planned) - len(self.finished))
 
     def go(self) -> Iterator[Finished | None]:
         """Yields every cell as it is settled: first those with a record, then the incompatible ones, then those that run.
         None in between means that time has passed. Stopping the iteration stops the workers."""
-        waiting: dict[str, list[Cell]] = defaultdict(list)
-        for item in self.planned:
-            known = self.store.read(item.cell.digest)
-            if known and not (known.status == "failed" and self.settings.retry_failed):
-                yield self._settle(Finished(item.cell, known, new=False))
-            elif item.reason:
-                record = item.cell.record("incompatible", timestamp(), error=item.reason)
-                self.store.write(record)
-                yield self._settle(Finished(item.cell, record))
-            else:
-                waiting[view_of(item.cell)].append(item.cell)
-        if not waiting:
-            return
-        leaders = [cells[0] for cells in waiting.values()]
-        followers = {cells[0].digest: cells[1:] for cells in waiting.values()}
-        jobs = min(self.settings.jobs, len(leaders))
-        with Workers(jobs, self.store, self.settings.plugins, self.settings.limit) as workers:
-            for news in workers.run(leaders):
-                if news is None:
-                    yield None
-                    continue
-                yield self._settle(news)
-                for cell in followers[news.cell.digest]:
-                    yield self._settle(Finished(cell, repeat_record(news.record, cell, self.store)))
+        with ExitStack() as stack:
+            stack.callback(lambda: self._presence.leave(self._news()))
+            stack.callback(self.store.drop_reserve)
+            self._presence.beat(self._news(), now=True)
+            yield from self._settle_known()
+            if not self._open_groups():
+                return
+            self._make_room()
+            stack.callback(self._leave_claims)
+            backend = self._backend()
+            stack.callback(backend.close)
+            yield from self._compute(backend)
 
-    def _settle(self, item: Finished) -> Finished:
+    def _compute(self, backend: Backend) -> Iterator[Finished | None]:
+        while self._open_groups():
+            yield from self._start(backend)
+            ended = backend.wait(POLL) if self._running else []
+            for item in ended:
+                for finished in self._settle(item):
+                    yield finished
+                    self.stopped_early = self.settings.fail_fast and finished.status == "failed"
+                    if self.stopped_early:
+                        return
+            yield from self._look_elsewhere()
+            self._presence.beat(self._news())
+            if not ended:
+                yield None
+                if not self._running:
+                    time.sleep(POLL)
+
+    def _open_groups(self) -> bool:
+        return bool(self._running or self._elsewhere or any(self._ready.values()))
+
+    def _backend(self) -> Backend:
+        settings = self.settings
+        jobs = min(settings.jobs, sum(map(len, self._ready.values())))
+        return LocalWorkers(jobs, self.store, settings.plugins, settings.limits, settings.checkpoint,
+                            settings.execution.device, free_memory())  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------ what is there already
+
+    def _settle_known(self) -> Iterator[Finished]:
+        """Cells with a record, and those that cannot run; what is left is ready, in groups."""
+        groups: dict[str, _Group] = {}
+        seen: dict[str, str] = {}
+        for item in self.planned:
+            cell = item.cell
+            known = self._known(cell)
+            if known is not None:
+                yield self._add(cell, known, new=False)
+                if known.status != "failed":
+                    seen.setdefault(view_of(cell), cell.digest)
+            elif item.reason:
+                record = cell.record("incompatible", timestamp(), error=item.reason)
+                self.store.write(record)
+                yield self._add(cell, record)
+            else:
+                view = view_of(cell)
+                groups.setdefault(view, _Group(view, [], item.needs)).cells.append(cell)
+        for view, group in groups.items():
+            if view in seen and (settled := self._repeated(seen[view], group)):
+                yield from settled
+            else:
+                self._ready[group.needs].append(group)
+
+    def _known(self, cell: Cell) -> Record | None:
+        """The record of a cell that need not run; None also for one that failed, if failed cells are to run again."""
+        try:
+            record = self.store.read(cell.digest)
+        except UserError as error:
+            self.notices.append(f"{error}; its cell runs again")
+            return None
+        if record is not None and record.status == "failed" and self.settings.retry_failed:
+            self._failed_before.add(cell.digest)
+            return None
+        return record
+
+    def _repeated(self, source: str, group: _Group) -> list[Finished]:
+        """The cells of a group settled by a record of the same view; none when that cannot be read any more."""
+        try:
+            record = self.store.read(source)
+            return [self._add(cell, repeat_record(record, cell, self.store)) for cell in group.cells] if record else []
+        except UserError:
+            return []
+
+    # ---------------------------------------------------------------------------------------------------- computing
+
+    def _start(self, backend: Backend) -> Iterator[Finished]:
+        """Start what fits, if it is ours and there is disk for what comes out of it."""
+        if not self._room_on_disk():
+            return
+        for needs, groups in self._ready.items():
+            while groups and backend.fits(needs):
+                group = groups.popleft()
+                if not self._claim(group):
+                    self._elsewhere[group.view] = group
+                    continue
+                found = self._found_meanwhile(group)
+                if found:
+                    yield from found
+                    continue
+                self._running[group.cells[0].digest] = group
+                backend.start(group.cells[0], needs)
+
+    def _claim(self, group: _Group) -> bool:
+        try:
+            return self._presence.claim(group.view)
+        except OSError as error:
+            raise UserError(f"results folder {self.store.folder}: cannot be written to ({error.strerror})") from None
+
+    def _found_meanwhile(self, group: _Group) -> list[Finished]:
+        """A group settled by another run between our first look and our claim."""
+        lead = group.cells[0]
+        try:
+            record = self.store.read(lead.digest)
+        except UserError:
+            return []
+        if record is None or lead.digest in self._failed_before:
+            return []
+        self._presence.release(group.view)
+        self.shared += len(group.cells)
+        return self._settle_group(group, record, new=False)
+
+    def _settle(self, item: Ended) -> list[Finished]:
+        group = self._running.pop(item.cell.digest)
+        record = item.record
+        if record is None:
+            output = last_lines(self.store, item.cell.digest)
+            record = item.cell.record("failed", timestamp(), error=item.error, output=output)
+            self.store.write(record)
+        self.computed += 1
+        settled = self._settle_group(group, record, new=True)
+        self._presence.release(group.view)
+        return settled
+
+    def _settle_group(self, group: _Group, record: Record, new: bool) -> list[Finished]:
+        followers = [self._add(cell, repeat_record(record, cell, self.store), new) for cell in group.cells[1:]]
+        return [self._add(group.cells[0], record, new), *followers]
+
+    def _add(self, cell: Cell, record: Record, new: bool = True) -> Finished:
+        item = Finished(cell, record.status, record.error, record.metrics, sum(record.seconds.values()), new)
         self.finished.append(item)
+        self.counts[item.status] += 1
         return item
 
+    # --------------------------------------------------------------------------------------------------- other runs
 
-def plan(suite: Suite, settings: Settings) -> list[Planned]:
-    """Every chosen cell with its digest and, where it cannot run, the reason. Loads each task's data once and checks its
-    model; raises `UserError` or `DataError` when a task cannot run at all."""
-    specs = suite.cells(settings.only, settings.seeds)
-    _check_tasks(specs)
-    planned = []
-    for spec in specs:
-        reason = incompatibility(spec, load_task(spec.task).view)
-        planned.append(Planned(make_cell(spec, suite.source, settings.device), reason))
-    return planned
+    def _look_elsewhere(self) -> Iterator[Finished]:
+        """What other runs have claimed: settled when its record is there, ours when they left it."""
+        if not self._elsewhere or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + 2 * POLL
+        for group in list(self._elsewhere.values()):
+            if self._presence.owner(group.view) is not None and not self._claim(group):
+                continue
+            del self._elsewhere[group.view]
+            found = self._found_meanwhile(group)
+            if found:
+                yield from found
+            else:
+                self._ready[group.needs].appendleft(group)
+
+    def _leave_claims(self) -> None:
+        for group in self._running.values():
+            self._presence.release(group.view)
+
+    def _news(self) -> dict[str, Any]:
+        left = self.seconds_left()
+        return {
+            "suite": self.suite, "cells": len(self.planned), "done": len(self.finished), "counts": dict(self.counts),
+            "computed": self.computed, "jobs": self.settings.jobs, "started": self._began, "left_s": left,
+            "running": self.running,
+            "elsewhere": len(self._elsewhere),
+        }  # fmt: skip
+
+    # --------------------------------------------------------------------------------------------------------- disk
+
+    def _make_room(self) -> None:
+        if not self.store.refill_reserve(RESERVE * self.settings.jobs):
+            raise UserError(f"results folder {self.store.folder}: the disk is full; "
+                            f"needs {RESERVE * self.settings.jobs // 2**20} MiB to start")  # fmt: skip
+
+    def _room_on_disk(self) -> bool:
+        """Whether new cells may start. Once the reserve was needed, the running ones are finished, no others begun, until
+        there is room again."""
+        if self.store.refill_reserve(RESERVE * self.settings.jobs):
+            return True
+        if not self._running:
+            raise UserError(f"results folder {self.store.folder}: cannot be written to (the disk is full); what is finished "
+                            "is kept: make room and run the same command again")  # fmt: skip
+        return False
 
 
 def start(suite: Suite, results: Path, settings: Settings) -> Run:
     """Check everything, open the results folder, and return the run; nothing has run yet."""
-    return Run(plan(suite, settings), results_folder(results), settings)
+    planned = plan(suite, settings.only, settings.seeds, settings.execution)
+    store = results_folder(results)
+    stale = stale_records(store, planned)
+    notices = [f"{count} records here are of these cells but of {why}: kept, not used" for why, count in stale.items()]
+    return Run(suite.name, planned, store, settings, notices)
 
 
-def check_device(device: str) -> str:
-    """Raises `UserError` unless torch can use the device."""
-    import torch
-
+def results_folder(path: Path) -> RecordStore:
+    """The store in a folder. Raises `UserError` when it cannot be written to."""
     try:
-        torch.ones(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"--device: found {device!r}, which torch cannot use here: {str(error).splitlines()[0]}") from None
-    return device
-
-
-def _check_tasks(specs: list[Specification]) -> None:
-    for task_spec in {spec.task.label: spec.task for spec in specs}.values():
-        task = load_task(task_spec)
-        task.check_model(task.build_model(Rng(0).at("initial-model")))
+        (path / "records").mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "records" / ".writable", b"")
+    except OSError as error:
+        raise UserError(f"results folder {path}: cannot be written to ({error.strerror})") from None
+    (path / "records" / ".writable").unlink(missing_ok=True)
+    return RecordStore(path)

@@ -34,8 +34,9 @@ def repeat_record(record: Record, cell: Cell, store: RecordStore) -> Record:
             raise UserError(f"results folder {store.folder}: {artefact.file} cannot be read ({error.strerror})") from None
         file, _ = store.write_artefact(cell.digest, name, data)
         artefacts.append(Artefact(**{**artefact.model_dump(), "file": file}))
-    kept = ("error", "metrics", "curves", "references", "classes", "notes", "seconds", "sent")
+    kept = ("error", "output", "metrics", "curves", "references", "classes", "notes", "seconds", "sent")
     content = {name: getattr(record, name) for name in kept}
-    own = cell.record(record.status, record.provenance.started, artefacts=tuple(artefacts), **content)
+    origin = record.provenance
+    own = cell.record(record.status, origin.started, origin.resumed, artefacts=tuple(artefacts), **content)
     store.write(own)
     return own

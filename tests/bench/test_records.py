@@ -65,7 +65,8 @@ def test_a_damaged_record_is_skipped_with_one_line_and_the_others_are_read(tmp_p
     assert str(bad) in problems[0]
     assert "\n" not in problems[0]
     assert "skipped" in problems[0]
-    assert store.read("a" * 64) is None
+    with pytest.raises(UserError, match="a" * 64 + ".json: not a usable record"):
+        store.read("a" * 64)
 
 
 def test_a_truncated_and_a_renamed_record_are_recognised(tmp_path: Path) -> None:

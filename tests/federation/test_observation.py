@@ -16,6 +16,8 @@ from fflbench.attacks.reconstruction.labels import infer_labels
 from fflbench.clock import Clock
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Round, Stage, Upload, Visibility
 from fflbench.errors import UserError
+from fflbench.execution import FULL
+from fflbench.federation.keeper import Keeper
 from fflbench.federation.observation import Seen, observe
 from fflbench.suite import load_suite
 
@@ -53,7 +55,7 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             SUITE.format(seed=seed, defense=defense, attack=attack, model=model, dataset=dataset, settings=settings)
         )
         spec = load_suite(str(path)).cells()[0]
-        return observe(spec, torch.device("cpu"), Clock(), lambda done, total: None), Spy.kept
+        return observe(spec, FULL, Clock(), lambda done, total: None, Keeper()), Spy.kept
 
     return run
 

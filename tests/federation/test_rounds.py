@@ -23,6 +23,7 @@ from fflbench.contracts import (
     Visibility,
 )
 from fflbench.errors import UserError
+from fflbench.federation.keeper import Keeper
 from fflbench.federation.rounds import run_rounds
 from fflbench.federation.setup import Federation, build_federation
 from fflbench.records import Specification
@@ -60,7 +61,7 @@ def federation(tmp_path: Path) -> Any:
         entry = defense if defense.startswith("{") else f'{{ label = "d", name = "{defense}" }}'
         values = {"rounds": rounds, "reported": reported, "participation": share, "extra": extra}
         path.write_text(SUITE.format(defense=entry, attack=attack, **values))
-        return build_federation(specification(path), torch.device("cpu"))
+        return build_federation(specification(path))
 
     return build
 
@@ -78,7 +79,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run(federation: Federation) -> tuple[Any, torch.Tensor]:
-    return run_rounds(federation, Clock(), lambda done, total: None)
+    return run_rounds(federation, Clock(), lambda done, total: None, Keeper())
 
 
 class Recorder(Aggregator):

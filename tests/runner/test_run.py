@@ -14,6 +14,7 @@ import pytest
 
 from fflbench.errors import UserError
 from fflbench.records import Record, RecordStore
+from fflbench.runner.local import Limits
 from fflbench.runner.run import Run, Settings, start
 from fflbench.suite import load_suite
 from tests.runner.conftest import write_tiny
@@ -50,7 +51,7 @@ def test_one_worker_and_two_agree_bit_for_bit_and_a_rerun_does_nothing(tiny: Pat
 
 def test_only_what_is_missing_runs(tiny: Path, tmp_path: Path) -> None:
     first = run(tiny, tmp_path / "r", jobs=1, only=("clothes/none",), seeds=(0,))
-    lost = first.store.path(first.finished[0].record.digest)
+    lost = first.store.path(first.finished[0].cell.digest)
     kept = lost.read_bytes()
     lost.write_bytes(kept[: len(kept) // 2])
     second = run(tiny, tmp_path / "r", jobs=1, only=("clothes/none",), seeds=(0,))
@@ -69,7 +70,9 @@ def test_what_the_server_sees_alike_is_observed_once_and_recorded_for_each(tmp_p
     assert first["picture / inverting-gradients / median / seed 0"].metrics == first[
         "picture / inverting-gradients / fedavg / seed 0"].metrics  # fmt: skip
     for item in alone.finished:
-        assert all((tmp_path / "together" / artefact.file).is_file() for artefact in item.record.artefacts)
+        record = alone.store.read(item.cell.digest)
+        assert record is not None
+        assert all((tmp_path / "together" / artefact.file).is_file() for artefact in record.artefacts)
 
 
 def test_whatever_a_cell_does_only_that_cell_fails(misbehaving: Path, tmp_path: Path) -> None:
@@ -77,16 +80,23 @@ def test_whatever_a_cell_does_only_that_cell_fails(misbehaving: Path, tmp_path: 
 
     registry.load_file(misbehaving)
     suite = write_tiny(tmp_path, "raising", "killed", "exiting", "hanging", "exploding")
-    settings = {"jobs": 2, "plugins": (misbehaving,), "limit": 15.0, "only": ("clothes/none",), "seeds": (0,)}
+    settings = {
+        "jobs": 2,
+        "plugins": (misbehaving,),
+        "limits": Limits(seconds=15.0),
+        "only": ("clothes/none",),
+        "seeds": (0,),
+    }
     done = run(suite, tmp_path / "r", **settings)
-    by_defense = {item.record.specification.defense.label: item.record for item in done.finished}
+    assert len(done.finished) == 7
+    by_defense = {record.specification.defense.label: record for record in records(tmp_path / "r").values()}
     assert {label: r.status for label, r in by_defense.items()} == {
         "fedavg": "ok", "ffl": "ok", "raising": "failed", "killed": "failed", "exiting": "failed", "hanging": "failed",
         "exploding": "diverged",
     }  # fmt: skip
     assert by_defense["raising"].error == "ZeroDivisionError: on purpose"
-    log = tmp_path / "r" / "logs" / f"{by_defense['raising'].digest}.txt"
-    assert "misbehave" in log.read_text()
+    assert "in misbehave" in by_defense["raising"].output
+    assert "in misbehave" in done.store.log(by_defense["raising"].digest).read_text()
     assert "SIGKILL" in by_defense["killed"].error
     assert "exit code 7" in by_defense["exiting"].error
     assert "longer than the limit of 15 s" in by_defense["hanging"].error
@@ -119,10 +129,10 @@ class Scaled(Aggregator):
         suite = write_tiny(folder, f"scaled-{n}")
         script = (
             "import sys; from pathlib import Path; from fflbench import registry; from fflbench.suite import load_suite;"
-            "from fflbench.runner.run import plan, Settings; sys.path.insert(0, sys.argv[2]);"
+            "from fflbench.runner.plan import plan; sys.path.insert(0, sys.argv[2]);"
             "registry.load_file(Path(sys.argv[2]) / 'plugin.py');"
             "[print(p.cell.specification.defense.label, p.cell.digest) for p in plan(load_suite(sys.argv[1]),"
-            "Settings(only=('clothes/none',), seeds=(0,)))]"
+            "('clothes/none',), (0,))]"
         )
         done = subprocess.run(
             [sys.executable, "-c", script, str(suite), str(folder)], capture_output=True, text=True, check=True
@@ -151,7 +161,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tiny: Path, tmp_path: 
     before = set(records(results))
     assert 0 < len(before) < 8
     tiny_again = run(tiny, results, jobs=2, only=("clothes",))
-    assert {item.record.specification.name for item in tiny_again.finished if not item.new}.issuperset(before)
+    assert {item.cell.specification.name for item in tiny_again.finished if not item.new}.issuperset(before)
     assert len(records(results)) == 8
 
 

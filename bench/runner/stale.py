@@ -1,0 +1,59 @@
+"""Records of the same cells by other code, other data or another way to compute: kept, but never taken for these cells'."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from fflbench import __version__
+from fflbench.records import RecordStore
+from fflbench.runner.cell import Cell
+from fflbench.runner.plan import Planned
+from fflbench.runner.sources import engine_digest, plugin_digests
+
+
+def stale_records(store: RecordStore, planned: Sequence[Planned]) -> Counter[str]:
+    """How many records of the planned specifications do not count here, by what has changed since."""
+    digests = {item.cell.digest for item in planned}
+    others = [path for path in (store.folder / "records").glob("*.json") if path.stem not in digests]
+    if not others:
+        return Counter()
+    cells = {_key(item.cell.specification.model_dump(mode="json")): item.cell for item in planned}
+    reasons: Counter[str] = Counter()
+    for path in others:
+        try:
+            values = json.loads(path.read_bytes())
+            cell = cells.get(_key(values["specification"]))
+            if cell is not None:
+                reasons[_what_changed(values["provenance"], cell)] += 1
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue  # Not a record: the leaderboard says so.
+    return reasons
+
+
+def _key(specification: object) -> str:
+    return json.dumps(specification, sort_keys=True)
+
+
+def _what_changed(then: dict[str, object], cell: Cell) -> str:
+    """The first difference that explains another digest."""
+    now = cell.execution.decisive()
+    was = {
+        "device": str(then.get("device", "")).partition(":")[0],
+        "threads": then.get("threads"),
+        "precision": then.get("precision", "float32"),
+    }
+    for name, value in was.items():
+        if value != now[name]:
+            return f"{name} {value}"
+    if then.get("data") != cell.data:
+        return "other data"
+    plugins, before = plugin_digests(cell.specification), then.get("plugins")
+    changed = [name for name, digest in plugins.items() if not isinstance(before, dict) or before.get(name) != digest]
+    if changed:
+        return f"another source of {', '.join(changed)}"
+    if then.get("engine") != engine_digest():
+        version = then.get("version")
+        return "another engine" if version == __version__ else f"version {version}"
+    return "another digest"
