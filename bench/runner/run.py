@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +106,7 @@ class Run:
             return None
         return (time.monotonic() - self.started) / self.computed * (len(self.planned) - len(self.finished))
 
-    def go(self) -> Iterator[Finished | None]:
+    def go(self) -> Generator[Finished | None, None, None]:
         """Yields every cell as it is settled: first those with a record, then the incompatible ones, then those that run.
         None in between means that time has passed. Stopping the iteration stops the workers."""
         with ExitStack() as stack:

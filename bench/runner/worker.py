@@ -70,6 +70,7 @@ def serve(connection: Connection, driver: int) -> None:
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             order = Order.from_json(connection.recv_bytes())
+            answer: dict[str, Any]
             try:
                 answer = {"record": attend(order).model_dump(mode="json")}
             except UserError as error:
