@@ -55,3 +55,7 @@ def aggregate(make_round: Callable[..., Round]) -> Callable[..., torch.Tensor]:
         return rule.aggregate(Upload(matrix, round_.peers), round_).vector
 
     return run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=4, help="How often the tests of faults kill a run at random moments.")

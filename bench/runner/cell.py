@@ -93,7 +93,7 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def last_lines(store: RecordStore, digest: str, count: int = 20, width: int = 300) -> str:
+def last_lines(store: RecordStore, digest: str, count: int = 40, width: int = 300) -> str:
     """The end of what a cell printed."""
     try:
         with store.log(digest).open("rb") as file:

@@ -83,7 +83,7 @@ class LocalWorkers:
         while True:
             left = deadline - time.monotonic()
             ready = set(wait([worker.pipe for worker in self._busy], max(0.0, min(LOOK, left))))
-            ended = [self._end(worker) for worker in list(self._busy) if worker.pipe in ready]
+            ended = [end for worker in list(self._busy) if worker.pipe in ready and (end := self._hear(worker))]
             if ended or left <= 0 or not self._busy:
                 return ended
             self._enforce()
@@ -109,24 +109,26 @@ class LocalWorkers:
         theirs.close()
         return _Worker(process, ours)
 
-    def _end(self, worker: _Worker) -> Ended:
+    def _hear(self, worker: _Worker) -> Ended | None:
+        """What a worker says: that it begins (None), a record, or by its death that there is none."""
         assert worker.cell is not None
         assert worker.needs is not None
-        cell, record, error = worker.cell, None, ""
+        answer = None
+        with contextlib.suppress(EOFError, ConnectionResetError):
+            answer = json.loads(worker.pipe.recv_bytes())
+        if answer == {}:
+            worker.began = time.monotonic()
+            return None
         self._busy.remove(worker)
         self._machine.give(worker.device, worker.needs)
-        try:
-            answer = json.loads(worker.pipe.recv_bytes())
-        except (EOFError, ConnectionResetError):
+        if answer is None:
             _kill(worker.process)
             worker.pipe.close()
-            error = worker.stopped or f"its process died ({_death(worker.process.exitcode)})"
-        else:
-            self._idle.append(worker)
-            if "trouble" in answer:
-                raise UserError(answer["trouble"])
-            record = Record.model_validate(answer["record"], strict=False)
-        return Ended(cell, record, error)
+            return Ended(worker.cell, None, worker.stopped or f"its process died ({_death(worker.process.exitcode)})")
+        self._idle.append(worker)
+        if "trouble" in answer:
+            raise UserError(answer["trouble"])
+        return Ended(worker.cell, Record.model_validate(answer["record"], strict=False))
 
     def _enforce(self) -> None:
         """Stop every worker whose cell takes more than it may."""

@@ -60,7 +60,8 @@ class Order:
 
 
 def serve(connection: Connection, driver: int) -> None:
-    """The life of a worker: until its driver hangs up or dies. Each answer is a record, or why none could be written."""
+    """The life of a worker: until its driver hangs up or dies. It says when it begins a cell (its own start is not the
+    cell's time), and answers with a record, or why none could be written."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(driver)
     _go_first_when_memory_is_short()
@@ -70,6 +71,7 @@ def serve(connection: Connection, driver: int) -> None:
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             order = Order.from_json(connection.recv_bytes())
+            connection.send_bytes(b"{}")
             answer: dict[str, Any]
             try:
                 answer = {"record": attend(order).model_dump(mode="json")}

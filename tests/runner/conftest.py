@@ -1,4 +1,4 @@
-"""A suite that runs in seconds, and plug-ins that misbehave."""
+"""A suite that runs in seconds."""
 
 from __future__ import annotations
 
@@ -33,56 +33,6 @@ dataset = "fashion-mnist-small"
 model = {{ name = "mlp", hidden = [8] }}
 batch = 2
 """
-
-MISBEHAVING = '''
-import os, signal, time
-from fflbench.contracts import Aggregate, Aggregator
-from fflbench.registry import register
-
-class Bad(Aggregator):
-    """Misbehaves."""
-    def aggregate(self, upload, round):
-        self.misbehave()
-        return Aggregate(upload.rows.mean(0))
-
-@register("raising")
-class Raising(Bad):
-    """Raises."""
-    def misbehave(self):
-        raise ZeroDivisionError("on purpose")
-
-@register("killed")
-class Killed(Bad):
-    """Kills its process."""
-    def misbehave(self):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-@register("exiting")
-class Exiting(Bad):
-    """Leaves without a word."""
-    def misbehave(self):
-        os._exit(7)
-
-@register("hanging")
-class Hanging(Bad):
-    """Never returns."""
-    def misbehave(self):
-        time.sleep(3600)
-
-@register("exploding")
-class Exploding(Bad):
-    """Returns a step that is not finite."""
-    def aggregate(self, upload, round):
-        step = upload.rows.mean(0)
-        return Aggregate(step / 0 if round.index else step)
-'''
-
-
-@pytest.fixture
-def misbehaving(tmp_path: Path) -> Path:
-    path = tmp_path / "misbehaving.py"
-    path.write_text(MISBEHAVING)
-    return path
 
 
 @pytest.fixture

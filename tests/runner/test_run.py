@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +11,6 @@ import pytest
 
 from fflbench.errors import UserError
 from fflbench.records import Record, RecordStore
-from fflbench.runner.local import Limits
 from fflbench.runner.run import Run, Settings, start
 from fflbench.suite import load_suite
 from tests.runner.conftest import write_tiny
@@ -75,40 +71,6 @@ def test_what_the_server_sees_alike_is_observed_once_and_recorded_for_each(tmp_p
         assert all((tmp_path / "together" / artefact.file).is_file() for artefact in record.artefacts)
 
 
-def test_whatever_a_cell_does_only_that_cell_fails(misbehaving: Path, tmp_path: Path) -> None:
-    from fflbench import registry
-
-    registry.load_file(misbehaving)
-    suite = write_tiny(tmp_path, "raising", "killed", "exiting", "hanging", "exploding")
-    settings = {
-        "jobs": 2,
-        "plugins": (misbehaving,),
-        "limits": Limits(seconds=15.0),
-        "only": ("clothes/none",),
-        "seeds": (0,),
-    }
-    done = run(suite, tmp_path / "r", **settings)
-    assert len(done.finished) == 7
-    by_defense = {record.specification.defense.label: record for record in records(tmp_path / "r").values()}
-    assert {label: r.status for label, r in by_defense.items()} == {
-        "fedavg": "ok", "ffl": "ok", "raising": "failed", "killed": "failed", "exiting": "failed", "hanging": "failed",
-        "exploding": "diverged",
-    }  # fmt: skip
-    assert by_defense["raising"].error == "ZeroDivisionError: on purpose"
-    assert "in misbehave" in by_defense["raising"].output
-    assert "in misbehave" in done.store.log(by_defense["raising"].digest).read_text()
-    assert "SIGKILL" in by_defense["killed"].error
-    assert "exit code 7" in by_defense["exiting"].error
-    assert "longer than the limit of 15 s" in by_defense["hanging"].error
-    assert "not finite after round 2" in by_defense["exploding"].error
-    assert by_defense["exploding"].metrics["accuracy"] is None
-
-    kept = run(suite, tmp_path / "r", **settings)
-    assert not any(item.new for item in kept.finished), "failed cells are kept"
-    retried = run(suite, tmp_path / "r", **{**settings, "retry_failed": True, "only": ("clothes/none/raising",)})
-    assert [item.new for item in retried.finished] == [True]
-
-
 def test_a_change_of_the_plugins_source_makes_its_records_stale_and_no_others(tmp_path: Path) -> None:
     text = """
 from fflbench.contracts import Aggregate, Aggregator
@@ -142,51 +104,7 @@ class Scaled(Aggregator):
     assert digests[0]["scaled-1"] != digests[1]["scaled-1"]
 
 
-def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tiny: Path, tmp_path: Path) -> None:
-    results = tmp_path / "r"
-    slow = tiny.read_text().replace("rounds = 3", "rounds = 60")
-    tiny.write_text(slow)
-    command = [*COMMAND, "run", str(tiny), "--results", str(results), "--jobs", "2", "--only", "clothes"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not list(results.glob("records/*.json")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert "Interrupted. Nothing that was finished is lost" in output
-    assert "Traceback" not in output
-    before = set(records(results))
-    assert 0 < len(before) < 8
-    tiny_again = run(tiny, results, jobs=2, only=("clothes",))
-    assert {item.cell.specification.name for item in tiny_again.finished if not item.new}.issuperset(before)
-    assert len(records(results)) == 8
-
-
 def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"results folder .*: cannot be written to"):
         run(tiny, tmp_path / "file", jobs=1)
-
-
-def test_a_full_disk_is_one_line_and_what_was_finished_is_kept(tiny: Path, tmp_path: Path) -> None:
-    results = tmp_path / "small"
-    results.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(results)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("cannot mount a small file system here")
-    try:
-        command = [*COMMAND, "run", str(tiny), "--results", str(results), "--jobs", "1", "--only", "clothes"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        kept, problems = RecordStore(results).read_all()
-    finally:
-        subprocess.run(["umount", str(results)], check=True)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "cannot be written to (No space left on device)" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert problems == []
-    assert 0 < len(kept) < 8
