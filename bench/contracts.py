@@ -37,6 +37,7 @@ from torch import Tensor, nn
 
 from fflbench.dataset import DataKind, Dataset, Examples, LoadedData
 from fflbench.errors import DataError, UnfitError, UserError
+from fflbench.keeper import Descents
 from fflbench.layout import Layout, Parameter
 from fflbench.metric import Metric, Outcome
 from fflbench.rng import Rng
@@ -132,7 +133,8 @@ class Observation:
     speaks of `examples` examples: the victim's, or under a sum everybody's. Each peer took `steps` plain gradient
     steps of size `learning_rate` on all its examples, with batch norm and dropout on if in `training_mode`. `labels`
     [examples] are there when the task says that the server knows them. `candidates` are records in data range among
-    which are the victim's, for membership inference; the others are held by nobody in the round.
+    which are the victim's, for membership inference; the others are held by nobody in the round. `descents` keeps where
+    long optimisations stand, so that a cell that was killed goes on there.
     """
 
     model: nn.Module
@@ -146,6 +148,7 @@ class Observation:
     labels: Tensor | None
     candidates: Examples | None = None
     training_mode: bool = False
+    descents: Descents = field(default_factory=Descents, repr=False)
 
     @property
     def gradient(self) -> Tensor:

@@ -58,8 +58,11 @@ class Rng:
         import torch
 
         device = torch.device(device)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else [], enabled=True):
+        forked = [device] if device.type in ("cuda", "mps") else []
+        with torch.random.fork_rng(devices=forked, device_type=device.type if forked else "cuda"):
             torch.random.set_rng_state(self.torch().get_state())
             if device.type == "cuda":
                 torch.cuda.set_rng_state(self.torch(device).get_state(), device)
+            elif device.type == "mps":
+                torch.mps.set_rng_state(self.torch(device).get_state())
             yield

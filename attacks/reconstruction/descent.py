@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,16 +17,23 @@ def descend(
     total: Callable[[], Tensor],
     steps: int,
     learning_rate: float,
+    seen: Observation,
     signed: bool = False,
     decay: bool = True,
     after: Callable[[float], None] = lambda rate: None,
+    generator: torch.Generator | None = None,
 ) -> None:
     """Change `variables` in place to make `total()` small. `signed` follows the signs of the gradient; with `decay` the step
-    size falls to a tenth at 3/8, 5/8 and 7/8 of the steps; `after(step size)` runs after every step (projections, noise)."""
+    size falls to a tenth at 3/8, 5/8 and 7/8 of the steps; `after(step size)` runs after every step (projections, noise drawn
+    from `generator`). Goes on where a cell that was killed had left it."""
     optimiser = torch.optim.Adam(list(variables), lr=learning_rate)
     milestones = [steps * k // 8 for k in (3, 5, 7)] if decay else []
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=0.1)
-    for _ in range(steps):
+    descent = seen.descents.begin()
+    kept = _Standing(variables, optimiser, schedule, generator)
+    for step in range(kept.restore(descent.state), steps):
+        if descent.due():
+            descent.save(kept.at(step))
         gradients = torch.autograd.grad(total(), list(variables))
         for variable, gradient in zip(variables, gradients, strict=True):
             variable.grad = gradient.sign() if signed else gradient
@@ -32,6 +41,46 @@ def descend(
         with torch.no_grad():
             after(float(schedule.get_last_lr()[0]))
         schedule.step()
+    descent.finish(kept.at(steps))
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """Everything that decides how a descent goes on. Networks in training mode draw from torch's own generator."""
+
+    variables: Sequence[Tensor]
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    generator: torch.Generator | None
+
+    def at(self, step: int) -> dict[str, Any]:
+        return {
+            "step": step,
+            "variables": [variable.detach().clone() for variable in self.variables],
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generators": [generator.get_state() for generator in self._generators()],
+        }
+
+    def restore(self, state: dict[str, Any]) -> int:
+        """Stand there again; returns how many steps were done."""
+        if not state:
+            return 0
+        with torch.no_grad():
+            for variable, value in zip(self.variables, state["variables"], strict=True):
+                variable.copy_(value)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        for generator, value in zip(self._generators(), state["generators"], strict=True):
+            generator.set_state(value)
+        return int(state["step"])
+
+    def _generators(self) -> list[torch.Generator]:
+        device = self.variables[0].device
+        common = [torch.default_generator]
+        if device.type == "cuda":
+            common.append(torch.cuda.default_generators[device.index or 0])
+        return common + ([self.generator] if self.generator is not None else [])
 
 
 def boxed(images: Tensor, seen: Observation) -> Callable[[float], None]:

@@ -37,7 +37,9 @@ class TabLeak(ReconstructionAttack):
         with as_trained(seen):
             for member in range(self.ensemble):
                 rows = RelaxedRows(seen, rng.at("start", member=member))
-                descend(rows.variables, lambda rows=rows: cost(rows(), labels), self.steps, self.learning_rate, decay=False)  # type: ignore[misc]
+                descend(
+                    rows.variables, lambda rows=rows: cost(rows(), labels), self.steps, self.learning_rate, seen, decay=False
+                )  # type: ignore[misc]
                 found = rows.settled()
                 runs.append((float(cost(found, labels).detach()), found))
         runs.sort(key=lambda run: run[0])

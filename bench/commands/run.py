@@ -88,8 +88,9 @@ def _show_running(run: Run, display: Progress, shown: dict[str, TaskID]) -> None
     for digest, name in names.items():
         if digest in running:
             if digest not in shown:
-                shown[digest] = display.add_task(f"  {escape(name)}")
-            display.update(shown[digest], completed=running[digest].done, total=running[digest].total or None)
+                shown[digest] = display.add_task(f"  {escape(name)}", total=None)
+            if running[digest].total:
+                display.update(shown[digest], completed=running[digest].done, total=running[digest].total)
 
 
 def _pace(run: Run) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,12 @@ from fflbench.contracts import Examples, Observation, Reconstruction, Reconstruc
 from fflbench.errors import UserError
 from fflbench.execution import Execution
 from fflbench.federation.checks import checked_reconstruction
-from fflbench.federation.keeper import Keeper
 from fflbench.federation.leakage import Candidates, Seen, Victim, measured
 from fflbench.federation.network import Network
 from fflbench.federation.sharing import staged, upload_bytes
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
+from fflbench.keeper import Descents, Keeper
 from fflbench.parameters import construct
 from fflbench.records import Specification
 from fflbench.rng import Rng
@@ -57,18 +58,23 @@ def observe(spec: Specification, execution: Execution, clock: Clock, progress: P
         network = Network(attack.tamper(model, task.view, rng.at("tamper")), torch.device(execution.device))
     upload, start = _observed_round(network, scene, clock, execution)
     kept, guesses = Kept({"attack": attack, "clock": clock}), list[Reconstruction | None]()
-    saved = keeper.load()
+
+    def state() -> dict[str, Any]:
+        return {"kept": kept.save(), "guesses": [guess and vars(guess) for guess in guesses]}
+
+    saved = keeper.load() or {}
     if saved:
         kept.restore(saved["kept"])
         guesses = [values and Reconstruction(**values) for values in saved["guesses"]]
     for index in range(len(guesses), settings.victims):
+        descents = Descents(keeper, state, saved.pop("descents", ()))
         with clock.phase("reconstruction"):
             network.load(start)
             network.model.eval()
-            guesses.append(_guess(index, attack, network, upload, scene))
+            guesses.append(_guess(index, attack, network, upload, scene, descents))
         progress(index + 1, settings.victims)
         if keeper.due() and index + 1 < settings.victims:
-            keeper.save({"kept": kept.save(), "guesses": [guess and vars(guess) for guess in guesses]})
+            keeper.save(state())
     victims = [_victim(index, guess, upload, scene) for index, guess in enumerate(guesses)]
     with clock.phase("evaluation"):
         seen = measured(task, victims, settings.labels_known, attack, rng)
@@ -135,7 +141,7 @@ def _labels(index: int, upload: Upload, scene: _Scene) -> Tensor:
 
 
 def _guess(
-    index: int, attack: ReconstructionAttack, network: Network, upload: Upload, scene: _Scene
+    index: int, attack: ReconstructionAttack, network: Network, upload: Upload, scene: _Scene, descents: Descents
 ) -> Reconstruction | None:
     """What the attack makes of a victim's upload; None when that never reached the server."""
     settings, batch, device = scene.settings, scene.batches[index], upload.rows.device
@@ -155,6 +161,7 @@ def _guess(
         labels=labels.to(device) if settings.labels_known else None,
         candidates=Examples(records.inputs.to(device), records.targets.to(device)),
         training_mode=settings.training_mode,
+        descents=descents,
     )
     stream = scene.rng.at("reconstruction", victim=index)
     with stream.at("model").inside_torch(device):

@@ -14,9 +14,9 @@ from torch import Tensor
 from fflbench.clock import Clock
 from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, Round, Upload, Visibility
 from fflbench.federation.checks import checked_aggregate, checked_rows, checked_selection, checked_upload
-from fflbench.federation.keeper import Keeper
 from fflbench.federation.setup import Federation
 from fflbench.federation.sharing import staged, upload_bytes
+from fflbench.keeper import Keeper
 from fflbench.metrics.scoring import score
 from fflbench.state import Kept
 

@@ -12,11 +12,11 @@ from typing import Any
 from fflbench.clock import Clock
 from fflbench.errors import UnfitError, UserError
 from fflbench.execution import FULL, Execution
-from fflbench.federation.keeper import Keeper
 from fflbench.federation.observation import observe
 from fflbench.federation.rounds import History, evaluate, run_rounds
 from fflbench.federation.setup import Federation, build_federation
 from fflbench.federation.task import load_task
+from fflbench.keeper import Keeper
 from fflbench.matching import incompatibility
 from fflbench.metrics.classification import class_accuracies
 from fflbench.metrics.scoring import metrics, score

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from fflbench.federation.keeper import Keeper
+from fflbench.keeper import Keeper
 from fflbench.records import atomically
 from fflbench.state import NotKeepableError, read_state, write_state
 

@@ -17,8 +17,8 @@ from fflbench.clock import Clock
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Round, Stage, Upload, Visibility
 from fflbench.errors import UserError
 from fflbench.execution import FULL
-from fflbench.federation.keeper import Keeper
 from fflbench.federation.observation import Seen, observe
+from fflbench.keeper import Keeper
 from fflbench.suite import load_suite
 
 SUITE = """

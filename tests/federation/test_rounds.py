@@ -23,9 +23,9 @@ from fflbench.contracts import (
     Visibility,
 )
 from fflbench.errors import UserError
-from fflbench.federation.keeper import Keeper
 from fflbench.federation.rounds import run_rounds
 from fflbench.federation.setup import Federation, build_federation
+from fflbench.keeper import Keeper
 from fflbench.records import Specification
 from fflbench.suite import load_suite
 

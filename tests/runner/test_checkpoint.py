@@ -69,18 +69,19 @@ class Interrupted(Checkpoint):
         assert self._path.is_file(), "not kept"
 
 
-def whole_and_resumed(text: str, tmp_path: Path) -> tuple[Record, Record, int]:
-    """The record of a run that saved on its way, that of one which went on from there, and the steps of the second."""
+def whole_and_resumed(text: str, tmp_path: Path, after: int = 2) -> tuple[Record, Record, int]:
+    """The record of a run that saved on its way, that of one which went on from there, and the steps that this one did not
+    make again."""
     path = tmp_path / "s.toml"
     path.write_text(text)
     (spec,) = load_suite(str(path)).cells()
     cell, store, state = make_cell(spec, "s"), RecordStore(tmp_path / "r"), tmp_path / "state.npz"
-    whole = run_cell(cell, store, keeper=Interrupted(state, after=2))
-    second = Interrupted(state)
+    first, second = Interrupted(state, after), Interrupted(state)
+    whole = run_cell(cell, store, keeper=first)
     resumed = run_cell(cell, store, keeper=second)
     assert whole.error == ""
     assert whole.status in ("ok", "diverged")
-    return whole, resumed, second.asked
+    return whole, resumed, first.asked - second.asked
 
 
 def defense_with(name: str) -> str:
@@ -96,10 +97,10 @@ def defense_with(name: str) -> str:
 @pytest.mark.parametrize("name", [name for name in plugins("defenses") if name not in ("one-gradient",)])
 def test_every_defense(name: str, tmp_path: Path) -> None:
     text = FEDERATION.format(defense=defense_with(name), attack='{ name = "sign-flip", attackers = 0.13 }')
-    whole, resumed, steps = whole_and_resumed(text, tmp_path)
+    whole, resumed, spared = whole_and_resumed(text, tmp_path)
     assert resumed.comparable() == whole.comparable()
     if whole.status == "ok":
-        assert steps == 2
+        assert spared == 2
         assert (whole.provenance.resumed, resumed.provenance.resumed) == (0, 1)
 
 
@@ -107,19 +108,29 @@ def test_every_defense(name: str, tmp_path: Path) -> None:
 def test_every_poisoning_attack(name: str, tmp_path: Path) -> None:
     early = f"{EARLY[name]}," if name in EARLY else ""
     text = FEDERATION.format(defense='"ffl"', attack=f'{{ {early} name = "{name}", attackers = 0.25 }}')
-    whole, resumed, steps = whole_and_resumed(text, tmp_path)
+    whole, resumed, spared = whole_and_resumed(text, tmp_path)
     assert resumed.comparable() == whole.comparable()
-    assert steps == 2
+    assert spared == 2
 
 
+@pytest.mark.parametrize("after", [1, 3, 7, 13, 29])
 @pytest.mark.parametrize(("attack", "defense"), [
-    ('{ name = "inverting-gradients", steps = 5 }', "fedavg"), ('"imprint"', "ffl"), ('"gradient-membership"', "ffl"),
-    ('{ name = "dlg", steps = 5 }', "secure-aggregation+mean"),
+    ('{ name = "inverting-gradients", steps = 5, restarts = 2 }', "fedavg"),
+    ('{ name = "see-through-gradients", steps = 5, seeds = 2 }', "ffl"),
+    ('{ name = "dlg", steps = 2 }', "secure-aggregation+mean"), ('"imprint"', "ffl"), ('"gradient-membership"', "ffl"),
 ])  # fmt: skip
-def test_observers_do_not_guess_again(attack: str, defense: str, tmp_path: Path) -> None:
-    whole, resumed, steps = whole_and_resumed(OBSERVED.format(defense=defense, attack=attack), tmp_path)
+def test_observers_go_on_between_victims_and_within(attack: str, defense: str, after: int, tmp_path: Path) -> None:
+    whole, resumed, spared = whole_and_resumed(OBSERVED.format(defense=defense, attack=attack), tmp_path, after)
     assert resumed.comparable() == whole.comparable()
-    assert steps == 1
+    assert spared in ((after - 1, after) if resumed.provenance.resumed else (0,))
+
+
+def test_observers_of_tables_go_on_within_a_victim(tmp_path: Path) -> None:
+    text = OBSERVED.format(defense="fedavg", attack='{ name = "tableak", steps = 4, ensemble = 3 }')
+    text = text.replace('"fashion-mnist-small"', '"adult"').replace('{ name = "mlp", hidden = [8] }', '"adult-mlp"')
+    whole, resumed, _ = whole_and_resumed(text, tmp_path, 7)
+    assert resumed.comparable() == whole.comparable()
+    assert resumed.provenance.resumed == 1
 
 
 def test_a_damaged_checkpoint_costs_time_and_not_the_cell(tmp_path: Path) -> None:
