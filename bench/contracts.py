@@ -95,7 +95,7 @@ class PoisoningAttack(Attack):
         return None
 
     def poison_examples(self, examples: Examples, peer: int, coalition: Coalition, task: TaskView, rng: Rng) -> Examples:
-        """Change a member's training data, once, before the first round (label flips, triggers)."""
+        """Change a member's training data, once, before it first trains (label flips, triggers)."""
         return examples
 
     def local_training(self, trainer: Trainer, peer: int, round: Round) -> Trainer:
@@ -104,7 +104,8 @@ class PoisoningAttack(Attack):
 
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
         """From the members' own updates [b, d] (and, if omniscient, the honest ones [h, d]) to what they send [b, d].
-        May call `round.rehearse(rows)` to adapt; must not change its arguments."""
+        May call `round.rehearse(rows)` to adapt. Its arguments are views of the round's matrix: it must not change them, and
+        copies what it wants to keep."""
         return malicious
 
     def poison_upload(self, peers: tuple[int, ...], own: Tensor, shared: Tensor, round: Round) -> Tensor:
@@ -226,8 +227,8 @@ class Stage(DefensePart):
         return trainer
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        """From what the peers (or the stage before) would send to what they send. Changes the `upload` it gets into a new
-        one; the rows of the old one must stay as they are."""
+        """From what the peers (or the stage before) would send to what they send. The stage owns the rows of `upload`: it may
+        change them in place or return new ones, and copies what it wants to keep."""
         return upload
 
 
@@ -246,6 +247,7 @@ class PreAggregator(DefensePart):
         return uploads
 
     def transform(self, upload: Upload, round: Round) -> Upload:
+        """From what arrived to what the rule sees; it owns the rows, as a `Stage` does."""
         raise NotImplementedError
 
 
@@ -274,7 +276,7 @@ class Aggregator(DefensePart):
         return True
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
-        """The step of the global model. `upload` is never empty and must not be changed."""
+        """The step of the global model. `upload` is never empty and must not be changed; copy what is kept."""
         raise NotImplementedError
 
 
