@@ -227,8 +227,8 @@ class Stage(DefensePart):
         return trainer
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        """From what the peers (or the stage before) would send to what they send. The stage owns the rows of `upload`: it may
-        change them in place or return new ones, and copies what it wants to keep."""
+        """From what the peers (or the stage before) would send to what they send. The stage owns the rows that it gets:
+        it may change them in place or return new ones, and copies what it wants to keep."""
         return upload
 
 

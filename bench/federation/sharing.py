@@ -5,11 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fflbench.blocks import row_blocks
 from fflbench.contracts import PreAggregator, Round, Stage, Upload
 from fflbench.federation.checks import checked_upload
-
-BLOCK = 1 << 22
-"""About how many entries are looked at at once."""
 
 
 def passed_on(upload: Upload, part: Stage | PreAggregator, round_: Round) -> Upload:
@@ -22,8 +20,7 @@ def passed_on(upload: Upload, part: Stage | PreAggregator, round_: Round) -> Upl
 
 def finite_rows(rows: Tensor) -> list[bool]:
     """Which rows have only finite entries."""
-    blocks = torch.split(rows, max(1, BLOCK // max(1, rows.shape[1])))
-    return [good for block in blocks for good in torch.isfinite(block).all(dim=1).tolist()]
+    return [good for block in row_blocks(rows) for good in torch.isfinite(block).all(dim=1).tolist()]
 
 
 def upload_bytes(upload: Upload, round_: Round) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from fflbench.contracts import PreAggregator, Round, Upload
-from fflbench.defenses.aggregation.clipping import clipped_updates
 from fflbench.defenses.aggregation.tolerance import Tolerance
-from fflbench.defenses.privacy.clip import lengths
+from fflbench.defenses.privacy.clip import clip, lengths
 
 
 @dataclass
@@ -23,6 +22,8 @@ class AdaptiveRobustClipping(Tolerance, PreAggregator):
     def transform(self, upload: Upload, round: Round) -> Upload:
         n = len(upload.rows)
         f = self.bearable(round.tolerated, n)
-        ordered = lengths(upload.rows[:, round.layout.trainable]).sort().values
+        trained = upload.rows[:, round.layout.trainable]
+        ordered = lengths(trained).sort().values
         norm = float(ordered[n - 1 - 2 * f * (n - f) // n])
-        return replace(upload, rows=clipped_updates(upload.rows, norm, round.layout))
+        clip(trained, norm)
+        return upload

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.distances import squared_distances
 
@@ -47,7 +48,7 @@ class MultiKrum(Aggregator):
         chosen = scores.argsort(stable=True)[: self._kept(near)]
         kept = set(chosen.tolist())
         trust = {peer: float(i in kept) for i, peer in enumerate(upload.peers)}
-        return Aggregate(upload.rows[chosen].mean(0), trust)
+        return Aggregate(mean_of(upload.rows, chosen), trust)
 
     def _f(self, tolerated: int) -> int:
         return (tolerated if self.f is None else self.f) + self.extra

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 
+from fflbench.blocks import column_blocks
 from fflbench.contracts import PreAggregator, Round, Upload
 from fflbench.defenses.aggregation.distances import squared_distances
 from fflbench.defenses.aggregation.tolerance import Tolerance
@@ -25,4 +26,6 @@ class NearestNeighbourMixing(Tolerance, PreAggregator):
         size = n - self.bearable(round.tolerated, n)
         nearest = squared_distances(upload.rows).fill_diagonal_(-1).argsort(dim=1, stable=True)[:, :size]
         shares = torch.zeros(n, n, dtype=upload.rows.dtype, device=upload.rows.device).scatter_(1, nearest, 1 / size)
-        return replace(upload, rows=shares @ upload.rows)
+        for block in column_blocks(upload.rows):
+            block.copy_(shares @ block)
+        return upload

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from fflbench.blocks import row_blocks
 from fflbench.contracts import Round, Stage, Upload
 
 
@@ -22,13 +23,14 @@ class GradientPruning(Stage):
     prune: Annotated[float, Field(gt=0, lt=1)] = 0.9
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        rows, row_bytes = upload.rows.clone(), 0
+        row_bytes = 0
         for parameter in round.layout.parameters:
-            part = rows[:, parameter.offset : parameter.offset + parameter.size]
+            part = upload.rows[:, parameter.offset : parameter.offset + parameter.size]
             if not parameter.trainable:
                 row_bytes += 4 * parameter.size
                 continue
             count = min(parameter.size - 1, int(self.prune * parameter.size))
             row_bytes += 8 * (parameter.size - count)
-            part.scatter_(1, part.abs().topk(count, dim=1, largest=False).indices, 0.0)
-        return replace(upload, rows=rows, row_bytes=row_bytes)
+            for block in row_blocks(part):
+                block.scatter_(1, block.abs().topk(count, dim=1, largest=False).indices, 0.0)
+        return replace(upload, row_bytes=row_bytes)

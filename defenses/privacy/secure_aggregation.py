@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from fflbench.blocks import by_columns
 from fflbench.contracts import Round, Stage, Upload, Visibility
 
 
@@ -19,5 +20,5 @@ class SecureAggregation(Stage):
     cost: ClassVar[str] = "O(n d); the protocol's key agreement is not counted"
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        mean = upload.rows.double().mean(0, keepdim=True).float()
-        return replace(upload, rows=mean, visibility=Visibility.SUM)
+        mean = by_columns(upload.rows, lambda block: block.double().mean(0)).float()
+        return replace(upload, rows=mean[None], visibility=Visibility.SUM)

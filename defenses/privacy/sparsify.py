@@ -31,7 +31,7 @@ class TopK(Stage):
     """What each peer held back so far."""
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        rows, trained = upload.rows.clone(), round.layout.trainable
+        rows, trained = upload.rows, round.layout.trainable
         count = max(1, int(self.keep * trained.stop))
         for row, peer in zip(rows[:, trained], upload.peers, strict=True):
             if self.memory and peer in self.held:
@@ -42,8 +42,8 @@ class TopK(Stage):
             if self.memory:
                 self.held[peer] = row - kept
             row.copy_(kept)
-        whole = upload.rows.shape[1] - trained.stop
-        return replace(upload, rows=rows, row_bytes=count * (INDEX_BYTES + VALUE_BYTES) + whole * VALUE_BYTES)
+        whole = rows.shape[1] - trained.stop
+        return replace(upload, row_bytes=count * (INDEX_BYTES + VALUE_BYTES) + whole * VALUE_BYTES)
 
 
 @dataclass
@@ -58,12 +58,12 @@ class RandomK(Stage):
     keep: Share = 0.1
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        rows, trained = upload.rows.clone(), round.layout.trainable
+        rows, trained = upload.rows, round.layout.trainable
         count = max(1, int(self.keep * trained.stop))
         for row, peer in zip(rows[:, trained], upload.peers, strict=True):
             order = round.rng.at("random-k", peer=peer).numpy().permutation(trained.stop)
             dropped, chosen = (torch.from_numpy(part).to(row.device) for part in (order[count:], order[:count]))
             row[dropped] = 0
             row[chosen] *= trained.stop / count
-        whole = upload.rows.shape[1] - trained.stop
-        return replace(upload, rows=rows, row_bytes=(count + whole) * VALUE_BYTES)
+        whole = rows.shape[1] - trained.stop
+        return replace(upload, row_bytes=(count + whole) * VALUE_BYTES)
