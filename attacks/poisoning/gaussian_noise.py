@@ -26,4 +26,4 @@ class GaussianNoise(PoisoningAttack):
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
         generator = round.rng.at("gaussian-noise").torch(malicious.device)
         noise = empty_like(malicious).normal_(0, self.sigma, generator=generator)
-        return malicious + noise if self.mode == "add" else noise
+        return noise.add_(malicious) if self.mode == "add" else noise

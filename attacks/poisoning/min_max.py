@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fflbench.attacks.poisoning.deviation import Deviation, distances_between, largest_root
+from fflbench.attacks.poisoning.deviation import Deviation, distances_between, largest_root, offsets_along
 
 
 @dataclass
@@ -19,8 +19,7 @@ class MinMax(Deviation):
 
     def largest_gamma(self, rows: Tensor, p: Tensor) -> float:
         """The largest gamma with ||mean + gamma p - x_i|| <= max_jk ||x_j - x_k|| for all i."""
-        offsets = rows.mean(0).double() - rows.double()
-        bound = distances_between(rows).max()
+        along, squares = offsets_along(rows, p)
         wide = p.double()
-        roots = largest_root(float(wide @ wide), offsets @ wide, offsets.square().sum(1) - bound)
+        roots = largest_root(float(wide @ wide), along, squares - distances_between(rows).max())
         return float(roots.min())

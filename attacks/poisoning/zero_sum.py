@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fflbench.attacks.poisoning.visible import sent_by_all, visible_rows
+from fflbench.blocks import by_columns
 from fflbench.contracts import Knowledge, PoisoningAttack, Round
 
 
@@ -21,5 +22,5 @@ class ZeroSum(PoisoningAttack):
     cost: ClassVar[str] = "O(h d)"
 
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
-        total = visible_rows(malicious, honest).double().sum(0)
+        total = by_columns(visible_rows(malicious, honest), lambda block: block.double().sum(0))
         return sent_by_all((-total / len(malicious)).float(), malicious)
