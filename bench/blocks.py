@@ -31,12 +31,25 @@ def row_blocks(rows: Tensor) -> Sequence[Tensor]:
 
 def by_columns(rows: Tensor, rule: Rule) -> Tensor:
     """What a rule [n, k] -> [k] that looks at each column by itself makes of rows [n, d]."""
-    return torch.cat([rule(block) for block in column_blocks(rows)])
+    return _one_by_one(column_blocks(rows), rule, rows.shape[1])
 
 
 def by_rows(rows: Tensor, rule: Rule) -> Tensor:
     """What a rule [k, d] -> [k] that looks at each row by itself makes of rows [n, d]."""
-    return torch.cat([rule(block) for block in row_blocks(rows)])
+    return _one_by_one(row_blocks(rows), rule, len(rows))
+
+
+def _one_by_one(blocks: Sequence[Tensor], rule: Rule, size: int) -> Tensor:
+    """The results in one vector from the start: small ones kept between large blocks would leave the heap full of holes."""
+    found, begin = None, 0
+    for block in blocks:
+        result = rule(block)
+        if found is None:
+            found = result.new_empty(size)
+        found[begin : begin + len(result)] = result
+        begin += len(result)
+    assert found is not None
+    return found
 
 
 def mean_of(rows: Tensor, kept: Tensor | Sequence[int], factors: Tensor | None = None) -> Tensor:

@@ -89,6 +89,10 @@ class PoisoningAttack(Attack):
     knowledge: Knowledge = Knowledge.OWN
     attackers: ClassVar[float] = 0.2
     """The share of peers in the coalition when a suite does not say."""
+    workspace: ClassVar[float] = 1.0
+    """Memory that it needs beside the rows that it is shown, at its peak, in copies of them. With what it passes to
+    `round.rehearse` and the copy that is made of it, for one that `rehearses`; what the defense needs comes on top."""
+    rehearses: ClassVar[bool] = False
 
     def source_class(self, task: TaskView) -> int | None:
         """The class whose examples the attack is after: attackers are placed among the peers that hold it."""
@@ -203,6 +207,12 @@ class DefensePart:
     assumes: ClassVar[str] = ""
     cost: ClassVar[str] = ""
     tool: ClassVar[Tool | None] = None
+    workspace: ClassVar[float] = 1.0
+    """Memory that it needs beside the rows that it gets, at its peak, in copies of them."""
+
+    def remembers(self, layout: Layout) -> int:
+        """How many numbers it keeps over the rounds of each peer that took part, if they are many."""
+        return 0
 
     def notes(self) -> dict[str, object]:
         """What the record should say of this part after the last round, such as the privacy that was spent."""
@@ -283,6 +293,8 @@ class Aggregator(DefensePart):
 class ServerStep(DefensePart):
     """What the server makes of the aggregate before it adds it to the global model: an optimiser, a bound, noise. May keep
     state over rounds."""
+
+    workspace: ClassVar[float] = 0.0
 
     def step(self, vector: Tensor, round: Round) -> Tensor:
         """From the aggregate [d] (or what the step before made of it) to the step of the global model [d]."""

@@ -27,6 +27,7 @@ class LastLayerMimicry(PoisoningAttack):
     paper: ClassVar[str] = ""
     assumes: ClassVar[str] = "the rule looks at the output layer and the norm; the model has other layers"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.9
 
     blow: Blow = "reverse"
     length: Annotated[float, Field(gt=0)] = 1.0

@@ -23,6 +23,7 @@ class FangKrum(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/1911.11815"
     assumes: ClassVar[str] = "the server runs Krum with f = the number of attackers, and b >= 2"
     cost: ClassVar[str] = "O(n^2 d)"
+    workspace: ClassVar[float] = 0.2
 
     smallest: Annotated[float, Field(gt=0)] = 1e-5
     knowledge: Knowledge = Knowledge.OMNISCIENT

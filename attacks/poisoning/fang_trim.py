@@ -21,6 +21,7 @@ class FangTrim(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/1911.11815"
     assumes: ClassVar[str] = "the rule works coordinate by coordinate"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.5
 
     beyond: Annotated[float, Field(gt=1)] = 2.0
     knowledge: Knowledge = Knowledge.OMNISCIENT

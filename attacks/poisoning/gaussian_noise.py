@@ -19,6 +19,7 @@ class GaussianNoise(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
     assumes: ClassVar[str] = "b sigma is large beside what a round learns"
     cost: ClassVar[str] = "O(b d)"
+    workspace: ClassVar[float] = 1.0
 
     sigma: Annotated[float, Field(gt=0)] = 0.2
     mode: Literal["add", "replace"] = "add"

@@ -23,6 +23,7 @@ class Mimic(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/2006.09365"
     assumes: ClassVar[str] = "peers hold different data; nothing an honest peer would not send"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.1
 
     choice: Literal["fixed", "variance"] = "variance"
     warmup: Annotated[int, Field(ge=1)] = 10
@@ -52,5 +53,7 @@ class Mimic(PoisoningAttack):
 
 def spread_along(rows: Tensor, direction: Tensor) -> Tensor:
     """The inner product [k] of each of rows [k, d], seen from their mean, with a direction [d]."""
-    parts = zip(column_blocks(rows), torch.split(direction, columns_at_once(rows)), strict=True)
-    return torch.stack([(block - block.mean(0)) @ part for block, part in parts]).sum(0)
+    along = rows.new_zeros(len(rows))
+    for block, part in zip(column_blocks(rows), torch.split(direction, columns_at_once(rows)), strict=True):
+        along += (block - block.mean(0)) @ part
+    return along

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -16,6 +17,8 @@ class MinMax(Deviation):
 
     The paper halves an interval to find gamma; each distance is a quadratic in it, so it is solved exactly here.
     """
+
+    workspace: ClassVar[float] = 0.1
 
     def largest_gamma(self, rows: Tensor, p: Tensor) -> float:
         """The largest gamma with ||mean + gamma p - x_i|| <= max_jk ||x_j - x_k|| for all i."""

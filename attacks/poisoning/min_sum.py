@@ -16,6 +16,7 @@ class MinSum(Deviation):
     within the largest that an honest update has. `direction` p as for min-max; gamma is solved exactly."""
 
     assumes: ClassVar[str] = "the rule looks at sums of distances, or not at all"
+    workspace: ClassVar[float] = 0.1
 
     def largest_gamma(self, rows: Tensor, p: Tensor) -> float:
         """The largest gamma with sum_i ||mean + gamma p - x_i||^2 <= max_j sum_i ||x_j - x_i||^2. The offsets from the mean

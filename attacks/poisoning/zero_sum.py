@@ -20,6 +20,7 @@ class ZeroSum(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/1805.10032"
     assumes: ClassVar[str] = "the server takes a mean; breaks it exactly"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.1
 
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
         total = by_columns(visible_rows(malicious, honest), lambda block: block.double().sum(0))

@@ -18,6 +18,7 @@ class AdaptiveRobustClipping(Tolerance, PreAggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2405.14432"
     assumes: ClassVar[str] = "f < n/2; behind it a rule that is robust by itself"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     def transform(self, upload: Upload, round: Round) -> Upload:
         n = len(upload.rows)

@@ -20,6 +20,7 @@ class Bucketing(PreAggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2006.09365"
     assumes: ClassVar[str] = "size f < n/2; peers with different data"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.0
 
     size: Annotated[int, Field(ge=1)] = 2
 

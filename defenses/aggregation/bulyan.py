@@ -23,6 +23,7 @@ class Bulyan(Tolerance, Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1802.07927"
     assumes: ClassVar[str] = "n >= 4f + 3; honest updates lie closer to each other than to the attackers'"
     cost: ClassVar[str] = "O(n^2 d + n^3)"
+    workspace: ClassVar[float] = 0.0
 
     def unfit(self, uploads: int, tolerated: int, task: TaskView) -> str | None:
         f = self.asked(tolerated)

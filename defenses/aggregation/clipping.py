@@ -18,6 +18,7 @@ class Clipping(PreAggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2405.14432"
     assumes: ClassVar[str] = "norm fits the task: about the honest updates' length"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     norm: Annotated[float, Field(gt=0)] = 2.0
 

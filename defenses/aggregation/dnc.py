@@ -23,6 +23,7 @@ class DivideAndConquer(Tolerance, Aggregator):
     paper: ClassVar[str] = "https://www.ndss-symposium.org/wp-content/uploads/ndss2021_6C-3_24498_paper.pdf"
     assumes: ClassVar[str] = "f < n/2; attackers are far off in one direction: of those that differ in several, some pass"
     cost: ClassVar[str] = "O(n d + iterations n^2 coordinates)"
+    workspace: ClassVar[float] = 0.1
 
     iterations: Annotated[int, Field(ge=1)] = 1
     coordinates: Annotated[int, Field(ge=1)] = 10_000

@@ -27,6 +27,7 @@ class FLAME(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2101.02281"
     assumes: ClassVar[str] = "f < n/2; poisoned models point elsewhere than honest ones"
     cost: ClassVar[str] = "O(n^2 d)"
+    workspace: ClassVar[float] = 0.1
 
     noise: Annotated[float, Field(ge=0)] = 0.001
 

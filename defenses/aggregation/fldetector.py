@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from fflbench.blocks import mean_of
-from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload, Visibility
+from fflbench.contracts import Aggregate, Aggregator, Layout, Round, TaskView, Upload, Visibility
 from fflbench.defenses.aggregation.distances import distances_to
 from fflbench.defenses.aggregation.gap import is_split, upper_group
 from fflbench.defenses.aggregation.statistics import with_statistics
@@ -31,6 +31,7 @@ class FLDetector(Aggregator):
     follows_peers: ClassVar[bool] = True
     assumes: ClassVar[str] = "attackers are there from the start and inconsistent over rounds; peers take part often"
     cost: ClassVar[str] = "O((n + window) d) memory and time"
+    workspace: ClassVar[float] = 0.1
 
     window: Annotated[int, Field(ge=2)] = 10
     start: Annotated[int, Field(ge=0)] = 50
@@ -50,6 +51,9 @@ class FLDetector(Aggregator):
         if first < task.rounds:
             return None
         return f"looks for attackers from round {first} on, the task has {task.rounds}; give a smaller start or window"
+
+    def remembers(self, layout: Layout) -> int:
+        return layout.trainable.stop
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         known = [i for i, peer in enumerate(upload.peers) if peer not in self.suspects]

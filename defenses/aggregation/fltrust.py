@@ -22,6 +22,7 @@ class FLTrust(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2012.13995"
     assumes: ClassVar[str] = "the server has a few clean examples of the same distribution"
     cost: ClassVar[str] = "O(n d) and one local training at the server"
+    workspace: ClassVar[float] = 0.1
 
     def unfit(self, uploads: int, tolerated: int, task: TaskView) -> str | None:
         return None if task.root_examples else NO_ROOT

@@ -25,6 +25,7 @@ class MultiKrum(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1703.02757"
     assumes: ClassVar[str] = "n >= 2f + 3; honest updates lie closer to each other than to the attackers'"
     cost: ClassVar[str] = "O(n^2 d)"
+    workspace: ClassVar[float] = 0.0
 
     f: Count | None = None
     extra: Count = 0

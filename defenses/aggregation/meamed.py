@@ -22,6 +22,7 @@ class MeaMed(Tolerance, Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1802.10116"
     assumes: ClassVar[str] = "f < n/2; honest values of a coordinate lie close together"
     cost: ClassVar[str] = "O(n log n d)"
+    workspace: ClassVar[float] = 0.0
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         n = len(upload.rows)

@@ -25,6 +25,7 @@ class MoNNA(Tolerance, Aggregator):
     follows_peers: ClassVar[bool] = True
     assumes: ClassVar[str] = "the trusted peer is honest (attackers are drawn at random and may include it); f < n/2"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.0
 
     trusted: Annotated[int, Field(ge=0)] = 0
 

@@ -20,6 +20,7 @@ class NearestNeighbourMixing(Tolerance, PreAggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2302.01772"
     assumes: ClassVar[str] = "f < n/2; peers with different data, whose updates differ more than a rule behind it can bear"
     cost: ClassVar[str] = "O(n^2 d)"
+    workspace: ClassVar[float] = 0.0
 
     def transform(self, upload: Upload, round: Round) -> Upload:
         n = len(upload.rows)

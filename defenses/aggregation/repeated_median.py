@@ -19,6 +19,7 @@ class RepeatedMedian(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1912.11464"
     assumes: ClassVar[str] = "f < n/2; a coordinate's honest values, in order, lie about on a line"
     cost: ClassVar[str] = "O(n^2 log n d)"
+    workspace: ClassVar[float] = 0.1
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         return Aggregate(by_columns(upload.rows, repeated_median))

@@ -28,6 +28,7 @@ class ResidualReweighting(Aggregator):
     cost: ClassVar[str] = "O(n^2 log n d)"
 
     block: ClassVar[int] = 1 << 14
+    workspace: ClassVar[float] = 1.1
 
     bound: Annotated[float, Field(gt=0)] = 2.0
     cutoff: Annotated[float, Field(ge=0, le=1)] = 0.1

@@ -21,6 +21,7 @@ class RobustLearningRate(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2007.03767"
     assumes: ClassVar[str] = "a backdoor moves coordinates on which honest peers do not agree; lengths are not looked at"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     threshold: Annotated[int, Field(ge=1)] | None = None
 

@@ -21,6 +21,7 @@ class SignMajority(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1810.05291"
     assumes: ClassVar[str] = "f < n/2; errors of honest peers are symmetric; coordinates move by the same amount"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     step: Annotated[float, Field(gt=0)] | None = None
 

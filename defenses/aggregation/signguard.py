@@ -26,6 +26,7 @@ class SignGuard(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2109.05872"
     assumes: ClassVar[str] = "f < n/2; honest updates have alike shares of positive entries"
     cost: ClassVar[str] = "O(n d + n^2)"
+    workspace: ClassVar[float] = 0.1
 
     least: Annotated[float, Field(ge=0)] = 0.1
     most: Annotated[float, Field(gt=0)] = 3.0

@@ -25,6 +25,7 @@ def sorted_columns(rows: Tensor, ranks: Iterable[int] | None = None, block: int 
         for begin in range(0, rows.shape[1], size):
             found[:, begin : begin + size] = _sorted(rows[:, begin : begin + size])[list(wanted)]
         return found
+    block = min(block, columns_at_once(rows))
     for begin in range(0, rows.shape[1], block):
         part = slice(begin, begin + block)
         lines = list(rows[:, part].clone(memory_format=torch.contiguous_format))

@@ -20,6 +20,7 @@ class TrimmedMean(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1803.01498"
     assumes: ClassVar[str] = "no more than k attackers, k < n/2; honest values of a coordinate lie close together"
     cost: ClassVar[str] = "O(n log n d)"
+    workspace: ClassVar[float] = 0.0
 
     trim: Annotated[float, Field(ge=0, lt=0.5)] | None = None
 

@@ -24,6 +24,7 @@ class FragmentMixing(Stage):
     reveals: ClassVar[Visibility] = Visibility.MIXED
     assumes: ClassVar[str] = "the server does not collude with a peer; one half of an update tells little without the other"
     cost: ClassVar[str] = "O(d) a peer, and its share of the fragments sent once more"
+    workspace: ClassVar[float] = 0.1
 
     exchange: Annotated[float, Field(gt=0, lt=1)] = 0.5
     max_draws: Annotated[int, Field(ge=1)] | None = None

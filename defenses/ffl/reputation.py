@@ -33,6 +33,7 @@ class Reputation(Aggregator):
     follows_peers: ClassVar[bool] = True
     assumes: ClassVar[str] = "f < n/2 in the warm-up; poison shows in the norm or the output layer; attackers stay attackers"
     cost: ClassVar[str] = "O(n log n d)"
+    workspace: ClassVar[float] = 0.1
 
     warmup: Annotated[int, Field(ge=0)] = 20
     norm_share: Annotated[float, Field(ge=0, le=1)] = 0.2

@@ -24,6 +24,7 @@ class CentralDP(Aggregator):
     needs: ClassVar[Visibility] = Visibility.INDIVIDUAL
     assumes: ClassVar[str] = "the server is trusted; many peers, so that the noise of the mean is small"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     clip: Annotated[float, Field(gt=0)] = 1.0
     noise: Annotated[float, Field(gt=0)] = 1.0

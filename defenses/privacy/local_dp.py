@@ -22,6 +22,7 @@ class LocalDP(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/1712.07557"
     assumes: ClassVar[str] = "nobody is trusted; costs accuracy, as the noise of n peers adds up"
     cost: ClassVar[str] = "O(d) a peer"
+    workspace: ClassVar[float] = 0.1
 
     clip: Annotated[float, Field(gt=0)] = 1.0
     noise: Annotated[float, Field(gt=0)] = 0.05

@@ -19,6 +19,7 @@ class GradientPruning(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/1906.08935"
     assumes: ClassVar[str] = "small entries give the data away, large ones carry the learning"
     cost: ClassVar[str] = "O(d log d) a peer; 8 bytes an entry sent"
+    workspace: ClassVar[float] = 0.1
 
     prune: Annotated[float, Field(gt=0, lt=1)] = 0.9
 

@@ -18,6 +18,7 @@ class SecureAggregation(Stage):
     reveals: ClassVar[Visibility] = Visibility.SUM
     assumes: ClassVar[str] = "enough peers stay until the end of the round; the masks are as in the protocol"
     cost: ClassVar[str] = "O(n d); the protocol's key agreement is not counted"
+    workspace: ClassVar[float] = 0.1
 
     def share(self, upload: Upload, round: Round) -> Upload:
         mean = by_columns(upload.rows, lambda block: block.double().mean(0)).float()

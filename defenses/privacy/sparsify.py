@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.contracts import Round, Stage, Upload
+from fflbench.contracts import Layout, Round, Stage, Upload
 
 Share = Annotated[float, Field(gt=0, le=1)]
 INDEX_BYTES, VALUE_BYTES = 4, 4
@@ -23,12 +23,16 @@ class TopK(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/1704.05021"
     assumes: ClassVar[str] = "few entries carry most of an update"
     cost: ClassVar[str] = "O(d log d) a peer; 8 bytes an entry sent"
+    workspace: ClassVar[float] = 0.1
 
     keep: Share = 0.1
     memory: bool = True
 
     held: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
     """What each peer held back so far."""
+
+    def remembers(self, layout: Layout) -> int:
+        return layout.trainable.stop if self.memory else 0
 
     def share(self, upload: Upload, round: Round) -> Upload:
         rows, trained = upload.rows, round.layout.trainable
@@ -54,6 +58,7 @@ class RandomK(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/1610.05492"
     assumes: ClassVar[str] = "many peers or rounds, over which the gaps average out"
     cost: ClassVar[str] = "O(d) a peer; 4 bytes an entry sent"
+    workspace: ClassVar[float] = 0.1
 
     keep: Share = 0.1
 
