@@ -117,6 +117,10 @@ class PoisoningAttack(Attack):
         them [b, d] to what they upload. The default follows the coalition's strategy."""
         return own if round.coalition.strategy == "S2" else shared
 
+    def holds_back(self, strategy: str) -> bool:
+        """Whether it looks at the members' own updates once the stages are through: those are kept for it."""
+        return strategy == "S2" or type(self).poison_upload is not PoisoningAttack.poison_upload
+
     def wanted(self, test: Examples, task: TaskView, rng: Rng) -> tuple[Examples, Tensor] | None:
         """What success is: test examples (perhaps with a trigger, with their true targets) and the targets [n] that the
         attack wants for them; None for an untargeted attack."""

@@ -48,6 +48,7 @@ def run_rounds(federation: Federation, clock: Clock, progress: Progress) -> tupl
         aggregate = _exchange(federation, round_, partial(_train, federation, round_), clock, history)
         if aggregate is not None:
             federation.global_vector = federation.global_vector + aggregate.vector
+        round_.rehearse = round_.root_update = None  # They hold the round and the federation, and would outlive both.
         history.rounds = index + 1
         if not bool(torch.isfinite(federation.global_vector).all()):
             history.diverged_in = index + 1
@@ -184,6 +185,7 @@ def _exchange(
             upload = passed_on(upload, stage, round_)
         if own:
             _cheat(federation, round_, upload, own)
+        del own
     _count(history, upload, round_)
     with clock.phase("aggregation"):
         arrived = len(upload.rows)
@@ -202,8 +204,7 @@ def _exchange(
 
 def _own_rows(federation: Federation, round_: Round, upload: Upload) -> dict[int, Tensor]:
     """The attackers' rows before the stages change them, by peer, if the attack cheats with them afterwards."""
-    honest_upload = type(federation.attack).poison_upload is PoisoningAttack.poison_upload
-    if honest_upload and round_.coalition.strategy == "S1":
+    if not federation.attack.holds_back(round_.coalition.strategy):
         return {}
     members = set(round_.coalition.members)
     return {peer: row.clone() for peer, row in zip(upload.peers, upload.rows, strict=True) if peer in members}
