@@ -53,7 +53,7 @@ class FLDetector(Aggregator):
         return f"looks for attackers from round {first} on, the task has {task.rounds}; give a smaller start or window"
 
     def remembers(self, layout: Layout) -> int:
-        return layout.trainable.stop
+        return int(layout.trainable.stop)
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         known = [i for i, peer in enumerate(upload.peers) if peer not in self.suspects]

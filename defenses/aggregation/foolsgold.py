@@ -26,7 +26,7 @@ class FoolsGold(Aggregator):
     memory: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def remembers(self, layout: Layout) -> int:
-        return layout.last_weight.stop - layout.last_weight.start
+        return int(layout.last_weight.stop - layout.last_weight.start)
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         for peer, row in zip(upload.peers, upload.rows[:, round.layout.last_weight], strict=True):
