@@ -20,7 +20,7 @@ class Quantisation(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/1610.02132"
     assumes: ClassVar[str] = "no entry of a tensor is far larger than the others"
     cost: ClassVar[str] = "O(d) a peer; bits an entry sent, and 4 bytes a tensor"
-    workspace: ClassVar[float] = 0.1
+    workspace: ClassVar[float] = 0.2
 
     bits: Annotated[int, Field(ge=2, le=16)] = 4
 

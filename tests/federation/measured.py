@@ -23,7 +23,6 @@ from fflbench.contracts import (
     PreAggregator,
     Rng,
     Round,
-    ServerStep,
     Stage,
     Upload,
 )
@@ -77,8 +76,6 @@ def call_of(part: Any, rows: torch.Tensor, index: int) -> Callable[[], object]:
         return lambda: part.transform(upload, round_)
     if isinstance(part, Aggregator):
         return lambda: part.aggregate(upload, round_)
-    if isinstance(part, ServerStep):
-        return lambda: part.step(rows[0].clone(), round_)
     if part.knowledge is Knowledge.OMNISCIENT:
         honest = len(rows) - len(round_.coalition.members)
         return lambda: part.poison_updates(rows[honest:], rows[:honest], round_)
@@ -106,8 +103,8 @@ def used(target: type) -> float:
 
 
 def targets() -> dict[str, type]:
-    """Attackers and parts of defenses that can run here."""
-    kinds = {"attacks": PoisoningAttack, "defenses": DefensePart}
+    """Attackers and parts of defenses that can run here, but for those that only get one vector."""
+    kinds = {"attacks": PoisoningAttack, "defenses": (Stage, PreAggregator, Aggregator)}
     found = {}
     for kind, base in kinds.items():
         for name, plugin in registry.plugins(kind).items():
