@@ -90,13 +90,17 @@ class PoisoningAttack(Attack):
     knowledge: Knowledge = Knowledge.OWN
     attackers: ClassVar[float] = 0.2
     """The share of peers in the coalition when a suite does not say."""
+    workspace: ClassVar[float] = 1.0
+    """Memory that it needs beside the rows that it is shown, at its peak, in copies of them. With what it passes to
+    `round.rehearse` and the copy that is made of it, for one that `rehearses`; what the defense needs comes on top."""
+    rehearses: ClassVar[bool] = False
 
     def source_class(self, task: TaskView) -> int | None:
         """The class whose examples the attack is after: attackers are placed among the peers that hold it."""
         return None
 
     def poison_examples(self, examples: Examples, peer: int, coalition: Coalition, task: TaskView, rng: Rng) -> Examples:
-        """Change a member's training data, once, before the first round (label flips, triggers)."""
+        """Change a member's training data, once, before it first trains (label flips, triggers)."""
         return examples
 
     def local_training(self, trainer: Trainer, peer: int, round: Round) -> Trainer:
@@ -105,13 +109,18 @@ class PoisoningAttack(Attack):
 
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
         """From the members' own updates [b, d] (and, if omniscient, the honest ones [h, d]) to what they send [b, d].
-        May call `round.rehearse(rows)` to adapt; must not change its arguments."""
+        May call `round.rehearse(rows)` to adapt. Its arguments are views of the round's matrix: it must not change them, and
+        copies what it wants to keep."""
         return malicious
 
     def poison_upload(self, peers: tuple[int, ...], own: Tensor, shared: Tensor, round: Round) -> Tensor:
         """Cheat after the defense's stages: from the updates [b, d] of the members `peers` and what the stages made of
         them [b, d] to what they upload. The default follows the coalition's strategy."""
         return own if round.coalition.strategy == "S2" else shared
+
+    def holds_back(self, strategy: str) -> bool:
+        """Whether it looks at the members' own updates once the stages are through: those are kept for it."""
+        return strategy == "S2" or type(self).poison_upload is not PoisoningAttack.poison_upload
 
     def wanted(self, test: Examples, task: TaskView, rng: Rng) -> tuple[Examples, Tensor] | None:
         """What success is: test examples (perhaps with a trigger, with their true targets) and the targets [n] that the
@@ -205,6 +214,12 @@ class DefensePart:
     assumes: ClassVar[str] = ""
     cost: ClassVar[str] = ""
     tool: ClassVar[Tool | None] = None
+    workspace: ClassVar[float] = 1.0
+    """Memory that it needs beside the rows that it gets, at its peak, in copies of them."""
+
+    def remembers(self, layout: Layout) -> int:
+        """How many numbers it keeps over the rounds of each peer that took part, if they are many."""
+        return 0
 
     def notes(self) -> dict[str, object]:
         """What the record should say of this part after the last round, such as the privacy that was spent."""
@@ -229,8 +244,8 @@ class Stage(DefensePart):
         return trainer
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        """From what the peers (or the stage before) would send to what they send. Changes the `upload` it gets into a new
-        one; the rows of the old one must stay as they are."""
+        """From what the peers (or the stage before) would send to what they send. The stage owns the rows that it gets:
+        it may change them in place or return new ones, and copies what it wants to keep."""
         return upload
 
 
@@ -249,6 +264,7 @@ class PreAggregator(DefensePart):
         return uploads
 
     def transform(self, upload: Upload, round: Round) -> Upload:
+        """From what arrived to what the rule sees; it owns the rows, as a `Stage` does."""
         raise NotImplementedError
 
 
@@ -277,13 +293,15 @@ class Aggregator(DefensePart):
         return True
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
-        """The step of the global model. `upload` is never empty and must not be changed."""
+        """The step of the global model. `upload` is never empty and must not be changed; copy what is kept."""
         raise NotImplementedError
 
 
 class ServerStep(DefensePart):
     """What the server makes of the aggregate before it adds it to the global model: an optimiser, a bound, noise. May keep
     state over rounds."""
+
+    workspace: ClassVar[float] = 0.0
 
     def step(self, vector: Tensor, round: Round) -> Tensor:
         """From the aggregate [d] (or what the step before made of it) to the step of the global model [d]."""

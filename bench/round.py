@@ -77,7 +77,8 @@ class Coalition:
 
     def acting(self, index: int, peers: Sequence[int], rng: Rng) -> Coalition:
         """Those of the round's `peers` that attack in it."""
-        here = [peer for peer in peers if peer in self.members] if self.active(index) else []
+        members = set(self.members) if self.active(index) else set()
+        here = [peer for peer in peers if peer in members]
         if self.rotating:
             drawn = rng.numpy().permutation(here)[: int(self.share * len(peers) + 1e-9)]
             here = sorted(drawn.tolist())
@@ -91,7 +92,7 @@ class Round:
     `peers[i]` trained row i; `tolerated` is the number of attackers among them that the defense is asked to survive;
     `weights[k]` is the number of examples of peer k; `consents(k, j)` says whether peer k would exchange with peer j
     (the aggregator's word). `coalition` holds the attackers of this round. `rehearse(rows)` runs the whole defense on
-    other rows [m, d] without changing its state, for adaptive attacks. `root_update()` trains on the server's own
+    a copy of other rows [m, d] without changing its state, for adaptive attacks. `root_update()` trains on the server's own
     examples as a peer would and returns the update [d]; it is None where the task has no root data.
     """
 
@@ -111,7 +112,8 @@ class Round:
 
     def arrange(self, malicious: Tensor, honest: Tensor) -> Tensor:
         """All rows [m, d] in the order of `peers`, from the attackers' [b, d] and the others' [h, d]."""
-        attacking = torch.tensor([peer in self.coalition.members for peer in self.peers], device=malicious.device)
+        members = set(self.coalition.members)
+        attacking = torch.tensor([peer in members for peer in self.peers], device=malicious.device)
         rows = malicious.new_empty(len(self.peers), malicious.shape[1])
         rows[attacking], rows[~attacking] = malicious, honest
         return rows

@@ -25,6 +25,9 @@ class Upload:
     `pairs` are the peers that exchanged fragments (the server relays, so it knows); `absent` sat the round out;
     `sent` counts the bytes that peers sent, by phase; `row_bytes` is the size of one row on the wire when a stage
     compressed it (default: 4 bytes an entry).
+
+    The rows have one owner at a time: a `Stage` or a `PreAggregator` may change those that it gets in place, and hands on
+    what it returns. An `Aggregator` only looks.
     """
 
     rows: Tensor
@@ -39,6 +42,14 @@ class Upload:
         """The upload reduced to the rows with these indices, in this order."""
         index = torch.as_tensor(list(keep), dtype=torch.long, device=self.rows.device)
         return replace(self, rows=self.rows[index], peers=tuple(self.peers[i] for i in keep))
+
+    def narrowed(self, keep: Sequence[int]) -> Upload:
+        """As `only`, without a copy, for whoever owns the rows: those with these increasing indices move up. The upload that
+        it is called on must not be used any more."""
+        for place, i in enumerate(keep):
+            if place != i:
+                self.rows[place] = self.rows[i]
+        return replace(self, rows=self.rows[: len(keep)], peers=tuple(self.peers[i] for i in keep))
 
     def with_sent(self, phase: str, count: int) -> Upload:
         return replace(self, sent={**self.sent, phase: self.sent.get(phase, 0) + count})

@@ -43,9 +43,8 @@ def table() -> str:
     total: Counter[str] = Counter()
     for fault, counts in sums.items():
         total.update(counts)
-        rows.append(
-            f"| {fault} | {counts['tried']} | {counts['lost']} | {counts['twice']} | `{tests[fault].split('::')[1]}` |"
-        )
+        test = tests[fault].split("::")[1]
+        rows.append(f"| {fault} | {counts['tried']} | {counts['lost']} | {counts['twice']} | `{test}` |")
     rows.append(f"| **all** | **{total['tried']}** | **{total['lost']}** | **{total['twice']}** | |")
     return "\n".join(rows)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fflbench.attacks.adaptive.strike import Blow, struck
 from fflbench.attacks.poisoning.visible import visible_rows
+from fflbench.blocks import by_columns
 from fflbench.contracts import Knowledge, PoisoningAttack, Round
 
 
@@ -26,6 +27,7 @@ class LastLayerMimicry(PoisoningAttack):
     paper: ClassVar[str] = ""
     assumes: ClassVar[str] = "the rule looks at the output layer and the norm; the model has other layers"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.9
 
     blow: Blow = "reverse"
     length: Annotated[float, Field(gt=0)] = 1.0
@@ -37,9 +39,10 @@ class LastLayerMimicry(PoisoningAttack):
         rest = torch.ones(malicious.shape[1], dtype=torch.bool, device=malicious.device)
         rest[last], rest[trained.stop :] = False, False
         sent = malicious.clone()
-        sent[:, last] = rows[:, last].median(0).values
+        sent[:, last] = by_columns(rows[:, last], lambda block: block.median(0).values)
         wanted = self.length * rows[:, trained].norm(dim=1).median()
         room = (wanted.square() - sent[:, last].norm(dim=1).square()).clamp(min=0).sqrt()
-        blows = struck(malicious, self.blow, 1.0, round)[:, rest]
-        sent[:, rest] = blows / blows.norm(dim=1, keepdim=True).clamp(min=1e-12) * room[:, None]
+        blows = struck(malicious, self.blow, 1.0, round)
+        for row, blow, length in zip(sent, blows, room, strict=True):
+            row[rest] = blow[rest] / blow[rest].norm().clamp(min=1e-12) * length
         return sent

@@ -25,6 +25,8 @@ class OnOff(PoisoningAttack):
     knowledge = Knowledge.OMNISCIENT
     assumes: ClassVar[str] = "the attackers can work out the server's trust"
     cost: ClassVar[str] = "the defense once"
+    workspace: ClassVar[float] = 2.4
+    rehearses: ClassVar[bool] = True
 
     margin: Annotated[float, Field(ge=0)] = 0.1
     blow: Blow = "reverse"

@@ -24,6 +24,7 @@ class PartnerFraming(PoisoningAttack):
     knowledge = Knowledge.OWN
     assumes: ClassVar[str] = "peers swap fragments before they upload, and nobody checks what was swapped"
     cost: ClassVar[str] = "O(b d)"
+    workspace: ClassVar[float] = 2.0
 
     blow: Blow = "reverse"
     strength: Annotated[float, Field(gt=0)] = 5.0

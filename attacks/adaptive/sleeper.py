@@ -23,6 +23,7 @@ class Sleeper(PoisoningAttack):
     knowledge = Knowledge.OWN
     assumes: ClassVar[str] = "trust is earned slowly and lost as slowly; wake after the warm-up"
     cost: ClassVar[str] = "O(b d)"
+    workspace: ClassVar[float] = 1.0
 
     wake: Annotated[int, Field(ge=1)] = 20
     blow: Blow = "reverse"

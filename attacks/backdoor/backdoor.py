@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -16,6 +16,8 @@ from fflbench.contracts import Coalition, Examples, Knowledge, PoisoningAttack, 
 class Backdoor(PoisoningAttack):
     """A share `rate` of each attacker's examples carries the trigger and the label `target`. Success is the share of
     triggered test examples of other classes that are classified as `target`. With `source` only that class is triggered."""
+
+    workspace: ClassVar[float] = 0.0
 
     knowledge = Knowledge.OWN
 

@@ -26,6 +26,7 @@ class EdgeCase(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/2007.05084"
     assumes: ClassVar[str] = "few honest examples in the tail"
     cost: ClassVar[str] = "O(examples)"
+    workspace: ClassVar[float] = 0.0
 
     source: int | str = 0
     target: int | str = 1

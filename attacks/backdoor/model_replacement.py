@@ -20,6 +20,7 @@ class ModelReplacement(BadNets):
     paper: ClassVar[str] = "https://arxiv.org/abs/1807.00459"
     assumes: ClassVar[str] = "the server takes a mean and does not bound rows; the model has nearly converged"
     cost: ClassVar[str] = "O(b d)"
+    workspace: ClassVar[float] = 1.0
 
     scale: Annotated[float, Field(gt=0)] | None = None
 

@@ -23,6 +23,7 @@ class PGD(BadNets):
     paper: ClassVar[str] = "https://arxiv.org/abs/1911.07963"
     assumes: ClassVar[str] = "radius is at most the norm that the server accepts"
     cost: ClassVar[str] = "O(d) a step"
+    workspace: ClassVar[float] = 1.0
 
     radius: Annotated[float, Field(gt=0)] = 1.0
     scale: Annotated[float, Field(gt=0)] = 1.0

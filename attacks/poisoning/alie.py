@@ -20,6 +20,7 @@ class ALittleIsEnough(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/1902.06156"
     assumes: ClassVar[str] = "honest updates spread widely beside their mean; many peers (z is 0 for few)"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.1
 
     z: float | None = None
     knowledge: Knowledge = Knowledge.OMNISCIENT

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fflbench.attacks.poisoning.visible import deviation, sent_by_all, visible_rows
+from fflbench.blocks import column_blocks, columns_at_once
 from fflbench.contracts import Knowledge, PoisoningAttack, Round
 
 Direction = Literal["unit", "sign", "std"]
@@ -50,11 +51,25 @@ def perturbation(rows: Tensor, direction: Direction) -> Tensor:
 
 def distances_between(rows: Tensor) -> Tensor:
     """Squared distances [k, k] in double precision."""
-    wide = rows.double()
-    wide = wide - wide.mean(0)
-    gram = wide @ wide.T
+    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+    for block in column_blocks(rows):
+        wide = block.double()
+        wide = wide - wide.mean(0)
+        gram += wide @ wide.T
     norms = gram.diagonal()
     return (norms[:, None] + norms[None] - 2 * gram).clamp(min=0).fill_diagonal_(0)
+
+
+def offsets_along(rows: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+    """Of the offsets from each row [k, d] to the mean: the inner product with p [d], and the squared length [k], both in
+    double precision."""
+    along = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+    squares = torch.zeros_like(along)
+    for block, part in zip(column_blocks(rows), torch.split(p.double(), columns_at_once(rows)), strict=True):
+        offsets = block.mean(0).double() - block.double()
+        along += offsets @ part
+        squares += offsets.square().sum(1)
+    return along, squares
 
 
 def largest_root(a: float, b: Tensor, c: Tensor) -> Tensor:

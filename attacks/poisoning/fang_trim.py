@@ -21,16 +21,17 @@ class FangTrim(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/1911.11815"
     assumes: ClassVar[str] = "the rule works coordinate by coordinate"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.5
 
     beyond: Annotated[float, Field(gt=1)] = 2.0
     knowledge: Knowledge = Knowledge.OMNISCIENT
 
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
         rows = visible_rows(malicious, honest)
-        low, high, rising = rows.min(0).values, rows.max(0).values, rows.mean(0) > 0
+        low, high, rising = rows.amin(0), rows.amax(0), rows.mean(0) > 0
         under = torch.where(low > 0, low / self.beyond, low * self.beyond)
         over = torch.where(high > 0, high * self.beyond, high / self.beyond)
         near, far = torch.where(rising, low, high), torch.where(rising, under, over)
         generator = round.rng.at("fang-trim").torch(malicious.device)
         share = torch.rand(malicious.shape, generator=generator, device=malicious.device)
-        return near + share * (far - near)
+        return share.mul_(far - near).add_(near)

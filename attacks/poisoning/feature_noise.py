@@ -19,6 +19,7 @@ class FeatureNoise(PoisoningAttack):
     data: ClassVar[tuple[DataKind, ...]] = ("image", "tabular")
     assumes: ClassVar[str] = "nothing; weak: what is learned from noise is small"
     cost: ClassVar[str] = "O(examples)"
+    workspace: ClassVar[float] = 0.0
 
     sigma: Annotated[float, Field(gt=0)] = 0.5
 

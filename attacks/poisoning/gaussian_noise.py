@@ -19,6 +19,7 @@ class GaussianNoise(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
     assumes: ClassVar[str] = "b sigma is large beside what a round learns"
     cost: ClassVar[str] = "O(b d)"
+    workspace: ClassVar[float] = 1.0
 
     sigma: Annotated[float, Field(gt=0)] = 0.2
     mode: Literal["add", "replace"] = "add"
@@ -26,4 +27,4 @@ class GaussianNoise(PoisoningAttack):
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
         generator = round.rng.at("gaussian-noise").torch(malicious.device)
         noise = empty_like(malicious).normal_(0, self.sigma, generator=generator)
-        return malicious + noise if self.mode == "add" else noise
+        return noise.add_(malicious) if self.mode == "add" else noise

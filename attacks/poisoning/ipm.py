@@ -20,6 +20,7 @@ class InnerProductManipulation(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/1903.03936"
     assumes: ClassVar[str] = "against the mean b tau > h; against others a tau that hides in the honest spread"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.1
 
     tau: Annotated[float, Field(gt=0)] = 2.0
     knowledge: Knowledge = Knowledge.OMNISCIENT

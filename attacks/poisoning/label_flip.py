@@ -21,6 +21,7 @@ class LabelFlip(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/2007.08432"
     assumes: ClassVar[str] = "many attackers, or examples of a class that few honest peers hold"
     cost: ClassVar[str] = "O(examples)"
+    workspace: ClassVar[float] = 0.0
 
     source: int | str | None = None
     target: int | str | None = None

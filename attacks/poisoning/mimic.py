@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from fflbench.attacks.poisoning.visible import sent_by_all, visible_rows
+from fflbench.blocks import by_columns, column_blocks, columns_at_once
 from fflbench.contracts import Knowledge, PoisoningAttack, Round
 
 
@@ -22,6 +23,7 @@ class Mimic(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/2006.09365"
     assumes: ClassVar[str] = "peers hold different data; nothing an honest peer would not send"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.1
 
     choice: Literal["fixed", "variance"] = "variance"
     warmup: Annotated[int, Field(ge=1)] = 10
@@ -32,18 +34,26 @@ class Mimic(PoisoningAttack):
         rows = visible_rows(malicious, honest)
         if self.choice == "fixed":
             return sent_by_all(rows[0], malicious)
-        offsets = rows - rows.mean(0)
         if round.index < self.warmup or self.direction is None:
-            self._learn(offsets, round)
+            self._learn(rows, round)
         assert self.direction is not None
-        return sent_by_all(rows[int((offsets @ self.direction).argmax())], malicious)
+        return sent_by_all(rows[int(spread_along(rows, self.direction).argmax())], malicious)
 
-    def _learn(self, offsets: Tensor, round: Round) -> None:
+    def _learn(self, rows: Tensor, round: Round) -> None:
         """A step of power iteration, averaged over the rounds so far."""
         if self.direction is None:
-            generator = round.rng.at("mimic").torch(offsets.device)
-            self.direction = torch.randn(offsets.shape[1], generator=generator, device=offsets.device)
+            generator = round.rng.at("mimic").torch(rows.device)
+            self.direction = torch.randn(rows.shape[1], generator=generator, device=rows.device)
         seen = round.index + 1
-        step = offsets.T @ (offsets @ self.direction)
+        along = spread_along(rows, self.direction)
+        step = by_columns(rows, lambda block: (block - block.mean(0)).T @ along)
         mixed = self.direction * (seen - 1) / seen + step / step.norm().clamp(min=1e-12) / seen
         self.direction = mixed / mixed.norm().clamp(min=1e-12)
+
+
+def spread_along(rows: Tensor, direction: Tensor) -> Tensor:
+    """The inner product [k] of each of rows [k, d], seen from their mean, with a direction [d]."""
+    along = rows.new_zeros(len(rows))
+    for block, part in zip(column_blocks(rows), torch.split(direction, columns_at_once(rows)), strict=True):
+        along += (block - block.mean(0)) @ part
+    return along

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from fflbench.attacks.poisoning.deviation import Deviation, distances_between, largest_root
+from fflbench.attacks.poisoning.deviation import Deviation, distances_between, largest_root, offsets_along
 
 
 @dataclass
@@ -17,10 +18,11 @@ class MinMax(Deviation):
     The paper halves an interval to find gamma; each distance is a quadratic in it, so it is solved exactly here.
     """
 
+    workspace: ClassVar[float] = 0.1
+
     def largest_gamma(self, rows: Tensor, p: Tensor) -> float:
         """The largest gamma with ||mean + gamma p - x_i|| <= max_jk ||x_j - x_k|| for all i."""
-        offsets = rows.mean(0).double() - rows.double()
-        bound = distances_between(rows).max()
+        along, squares = offsets_along(rows, p)
         wide = p.double()
-        roots = largest_root(float(wide @ wide), offsets @ wide, offsets.square().sum(1) - bound)
+        roots = largest_root(float(wide @ wide), along, squares - distances_between(rows).max())
         return float(roots.min())

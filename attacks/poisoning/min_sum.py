@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from fflbench.attacks.poisoning.deviation import Deviation, distances_between, largest_root
+from fflbench.attacks.poisoning.deviation import Deviation, distances_between, largest_root, offsets_along
 
 
 @dataclass
@@ -16,12 +16,12 @@ class MinSum(Deviation):
     within the largest that an honest update has. `direction` p as for min-max; gamma is solved exactly."""
 
     assumes: ClassVar[str] = "the rule looks at sums of distances, or not at all"
+    workspace: ClassVar[float] = 0.1
 
     def largest_gamma(self, rows: Tensor, p: Tensor) -> float:
         """The largest gamma with sum_i ||mean + gamma p - x_i||^2 <= max_j sum_i ||x_j - x_i||^2. The offsets from the mean
         sum to zero, so the linear term is gone."""
-        offsets = rows.mean(0).double() - rows.double()
+        along, squares = offsets_along(rows, p)
         bound = distances_between(rows).sum(1).max()
         wide = p.double()
-        linear = (offsets @ wide).sum()
-        return float(largest_root(len(rows) * float(wide @ wide), linear, offsets.square().sum() - bound))
+        return float(largest_root(len(rows) * float(wide @ wide), along.sum(), squares.sum() - bound))

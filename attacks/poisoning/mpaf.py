@@ -22,6 +22,7 @@ class MPAF(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/2203.08669"
     assumes: ClassVar[str] = "fake peers can join; no rule that bounds a row"
     cost: ClassVar[str] = "O(d)"
+    workspace: ClassVar[float] = 0.1
 
     scale: Annotated[float, Field(gt=0)] = 1e6
 

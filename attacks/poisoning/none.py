@@ -9,3 +9,4 @@ class NoAttack(PoisoningAttack):
     """Nobody attacks: the clean baseline."""
 
     attackers: ClassVar[float] = 0.0
+    workspace: ClassVar[float] = 0.0

@@ -17,6 +17,7 @@ class Infinity(PoisoningAttack):
     knowledge = Knowledge.OWN
     assumes: ClassVar[str] = "the server does not look at what it averages"
     cost: ClassVar[str] = "O(b d)"
+    workspace: ClassVar[float] = 1.0
 
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
         return full_like(malicious, inf)
@@ -29,6 +30,7 @@ class NotANumber(PoisoningAttack):
     knowledge = Knowledge.OWN
     assumes: ClassVar[str] = "the server does not look at what it averages"
     cost: ClassVar[str] = "O(b d)"
+    workspace: ClassVar[float] = 1.0
 
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
         return full_like(malicious, nan)

@@ -16,6 +16,8 @@ class OptimisedALIE(LineSearch):
     `evaluations` times and keeping what moves its step farthest from the honest mean."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/1902.06156"
+    workspace: ClassVar[float] = 2.1
+    rehearses: ClassVar[bool] = True
 
     def row(self, strength: float, mean: Tensor, spread: Tensor) -> Tensor:
         return mean - strength * spread

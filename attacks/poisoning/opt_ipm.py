@@ -16,6 +16,8 @@ class OptimisedIPM(LineSearch):
     `evaluations` times and keeping what moves its step farthest from the honest mean."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/1903.03936"
+    workspace: ClassVar[float] = 2.1
+    rehearses: ClassVar[bool] = True
 
     def row(self, strength: float, mean: Tensor, spread: Tensor) -> Tensor:
         return -strength * mean

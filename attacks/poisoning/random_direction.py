@@ -19,6 +19,7 @@ class RandomDirection(PoisoningAttack):
     knowledge = Knowledge.OWN
     assumes: ClassVar[str] = "nothing"
     cost: ClassVar[str] = "O(b d)"
+    workspace: ClassVar[float] = 1.0
 
     scale: Annotated[float, Field(gt=0)] = 10.0
 

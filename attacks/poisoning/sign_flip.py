@@ -20,6 +20,7 @@ class SignFlip(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/1811.03761"
     assumes: ClassVar[str] = "the mean can be pulled past zero: b scale > h"
     cost: ClassVar[str] = "O(b d)"
+    workspace: ClassVar[float] = 1.0
 
     scale: Annotated[float, Field(gt=0)] = 1.0
     knowledge: Knowledge = Knowledge.OWN

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fflbench.attacks.poisoning.visible import sent_by_all, visible_rows
+from fflbench.blocks import by_columns
 from fflbench.contracts import Knowledge, PoisoningAttack, Round
 
 
@@ -19,7 +20,8 @@ class ZeroSum(PoisoningAttack):
     paper: ClassVar[str] = "https://arxiv.org/abs/1805.10032"
     assumes: ClassVar[str] = "the server takes a mean; breaks it exactly"
     cost: ClassVar[str] = "O(h d)"
+    workspace: ClassVar[float] = 0.1
 
     def poison_updates(self, malicious: Tensor, honest: Tensor | None, round: Round) -> Tensor:
-        total = visible_rows(malicious, honest).double().sum(0)
+        total = by_columns(visible_rows(malicious, honest), lambda block: block.double().sum(0))
         return sent_by_all((-total / len(malicious)).float(), malicious)

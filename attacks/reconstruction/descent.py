@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fflbench.contracts import Observation
+from fflbench.keeper import Descent
 
 
 def descend(
@@ -17,19 +18,18 @@ def descend(
     total: Callable[[], Tensor],
     steps: int,
     learning_rate: float,
-    seen: Observation,
+    descent: Descent,
     signed: bool = False,
     decay: bool = True,
     after: Callable[[float], None] = lambda rate: None,
     generator: torch.Generator | None = None,
 ) -> None:
     """Change `variables` in place to make `total()` small. `signed` follows the signs of the gradient; with `decay` the step
-    size falls to a tenth at 3/8, 5/8 and 7/8 of the steps; `after(step size)` runs after every step (projections, noise drawn
-    from `generator`). Goes on where a cell that was killed had left it."""
+    size falls to a tenth at 3/8, 5/8 and 7/8 of the steps; `after(step size)` runs after every step (projections, noise
+    drawn from `generator`). Goes on where `descent` stands, and leaves it where it ends."""
     optimiser = torch.optim.Adam(list(variables), lr=learning_rate)
     milestones = [steps * k // 8 for k in (3, 5, 7)] if decay else []
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=0.1)
-    descent = seen.descents.begin()
     kept = _Standing(variables, optimiser, schedule, generator)
     for step in range(kept.restore(descent.state), steps):
         if descent.due():

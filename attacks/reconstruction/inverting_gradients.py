@@ -65,5 +65,5 @@ class InvertingGradients(ReconstructionAttack):
             return cost(images, labels) + self.total_variation * total_variation(images)
 
         project = boxed(images, seen) if self.boxed else lambda rate: None
-        descend([images], total, self.steps, self.learning_rate, seen, self.signed, self.decay, project)
+        descend([images], total, self.steps, self.learning_rate, seen.descents.begin(), self.signed, self.decay, project)
         return float(cost(images, labels).detach()), images.detach()

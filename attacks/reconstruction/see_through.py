@@ -65,7 +65,7 @@ class SeeThroughGradients(ReconstructionAttack):
 
         shown = shown_statistics(seen)
         with as_trained(seen), watching(seen, shown) as watched:
-            descend(images, total, self.steps, self.learning_rate, seen, after=shaken, generator=noise)
+            descend(images, total, self.steps, self.learning_rate, seen.descents.begin(), after=shaken, generator=noise)
             costs = [float(cost(image, labels).detach()) for image in images]
         best = min(range(self.seeds), key=lambda k: costs[k])
         found = seen.task.denormalise(images[best].detach()).clamp(0, 1)

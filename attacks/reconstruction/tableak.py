@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, ClassVar
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from fflbench.attacks.reconstruction.descent import descend
 from fflbench.attacks.reconstruction.labels import labels_of
-from fflbench.attacks.reconstruction.simulation import as_trained, cosine_cost
+from fflbench.attacks.reconstruction.simulation import Cost, as_trained, cosine_cost
 from fflbench.contracts import DataKind, Observation, Reconstruction, ReconstructionAttack, Rng
 from fflbench.metrics.tables import match_rows, nearest
 
@@ -37,13 +38,16 @@ class TabLeak(ReconstructionAttack):
         with as_trained(seen):
             for member in range(self.ensemble):
                 rows = RelaxedRows(seen, rng.at("start", member=member))
-                descend(
-                    rows.variables, lambda rows=rows: cost(rows(), labels), self.steps, self.learning_rate, seen, decay=False
-                )  # type: ignore[misc]
+                total = partial(relaxed_cost, rows, cost, labels)
+                descend(rows.variables, total, self.steps, self.learning_rate, seen.descents.begin(), decay=False)
                 found = rows.settled()
                 runs.append((float(cost(found, labels).detach()), found))
         runs.sort(key=lambda run: run[0])
         return Reconstruction(pooled([run[1] for run in runs], seen), labels, runs[0][0], self.steps * self.ensemble)
+
+
+def relaxed_cost(rows: RelaxedRows, cost: Cost, labels: Tensor) -> Tensor:
+    return cost(rows(), labels)
 
 
 @dataclass

@@ -56,7 +56,7 @@ class TAG(ReconstructionAttack):
             return difference.square().sum() + self.absolute * difference.abs().sum()
 
         with as_trained(seen), instead_of(table, guess):
-            descend([guess], total, self.steps, self.learning_rate, seen, decay=False)
+            descend([guess], total, self.steps, self.learning_rate, seen.descents.begin(), decay=False)
             cost = float(total().detach())
         nearest = torch.cdist(guess.detach().flatten(0, 1), known).argmin(1).view(shape)
         return Reconstruction(tokens[nearest], labels, cost, self.steps)

@@ -19,7 +19,8 @@ def checked_rows(rows: object, shape: tuple[int, ...], author: object, hook: str
 
 
 def checked_upload(upload: object, size: int, before: Upload, author: object, hook: str) -> Upload:
-    """The upload, if it has one row for each of its peers (one in all for a sum), and its peers are among those before."""
+    """The upload, if it has one row for each of its peers (one in all for a sum), and its peers are among those before. Rows
+    that share their memory with each other are laid out, as their next owner may write to them."""
     if not isinstance(upload, Upload):
         raise UserError(f"{type(author).__name__}.{hook}: returned {type(upload).__name__}, needs an Upload")
     promised = min(before.visibility, getattr(author, "reveals", before.visibility))
@@ -32,7 +33,7 @@ def checked_upload(upload: object, size: int, before: Upload, author: object, ho
     if strangers or len(set(upload.peers)) != len(upload.peers):
         raise UserError(f"{type(author).__name__}.{hook}: returned the peers {upload.peers}, needs each at most once and "
                         f"from {before.peers}")  # fmt: skip
-    return replace(upload, rows=rows)
+    return replace(upload, rows=rows.contiguous())
 
 
 def checked_selection(peers: object, candidates: int, author: object) -> tuple[int, ...]:

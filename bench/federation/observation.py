@@ -18,7 +18,7 @@ from fflbench.execution import Execution
 from fflbench.federation.checks import checked_reconstruction
 from fflbench.federation.leakage import Candidates, Seen, Victim, measured
 from fflbench.federation.network import Network
-from fflbench.federation.sharing import staged, upload_bytes
+from fflbench.federation.sharing import passed_on, upload_bytes
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
 from fflbench.keeper import Descents, Keeper
@@ -115,16 +115,17 @@ def _observed_round(network: Network, scene: _Scene, clock: Clock, execution: Ex
     plain = Trainer(network, epochs=settings.steps, batch_size=settings.batch, optimiser="sgd",
                     learning_rate=settings.learning_rate, training_mode=settings.training_mode,
                     execution=execution)  # fmt: skip
-    updates = torch.empty(settings.peers, network.layout.size, device=start.device)
+    upload = Upload(torch.empty(settings.peers, network.layout.size, device=start.device), round_.peers)
     with clock.phase("training"):
         for peer, batch in enumerate(scene.batches):
             trainer = plain
             for stage in stages:
                 trainer = stage.local_training(trainer, peer, round_)
             stream = scene.rng.at("training", round=0, peer=peer)
-            updates[peer] = trainer.train(scene.task.prepared(batch, start.device), start, stream)
+            upload.rows[peer] = trainer.train(scene.task.prepared(batch, start.device), start, stream)
     with clock.phase("sharing"):
-        upload = staged(stages, round_, updates)
+        for stage in stages:
+            upload = passed_on(upload, stage, round_)
     return upload.with_sent("upload", upload_bytes(upload, round_)), start
 
 

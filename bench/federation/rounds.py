@@ -7,15 +7,17 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from fflbench.clock import Clock
-from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, Round, Upload, Visibility
-from fflbench.federation.checks import checked_aggregate, checked_rows, checked_selection, checked_upload
+from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, PoisoningAttack, Round, Upload, Visibility
+from fflbench.errors import UserError
+from fflbench.federation.checks import checked_aggregate, checked_rows, checked_selection
 from fflbench.federation.setup import Federation
-from fflbench.federation.sharing import staged, upload_bytes
+from fflbench.federation.sharing import finite_rows, passed_on, upload_bytes
 from fflbench.keeper import Keeper
 from fflbench.metrics.scoring import score
 from fflbench.state import Kept
@@ -52,11 +54,10 @@ def run_rounds(federation: Federation, clock: Clock, progress: Progress, keeper:
         federation.global_vector = saved["global model"]
     for index in range(history.rounds, settings.rounds):
         round_ = _begin(federation, index)
-        with clock.phase("training"):
-            updates = _train(federation, round_)
-        aggregate = _exchange(federation, round_, updates, clock, history)
+        aggregate = _exchange(federation, round_, partial(_train, federation, round_), clock, history)
         if aggregate is not None:
             federation.global_vector = federation.global_vector + aggregate.vector
+        round_.rehearse = round_.root_update = None  # They hold the round and the federation, and would outlive both.
         history.rounds = index + 1
         if not bool(torch.isfinite(federation.global_vector).all()):
             history.diverged_in = index + 1
@@ -137,80 +138,131 @@ def _root_update(federation: Federation, index: int) -> Tensor:
 
 
 def _train(federation: Federation, round_: Round) -> Tensor:
-    """Every selected peer's update [m, d], the attackers' after poisoning."""
+    """Every selected peer's update [m, d], the attackers' after poisoning. Honest rows lie before the attackers' until then,
+    so that both are views of the one matrix."""
+    members, attack = set(round_.coalition.members), federation.attack
     updates = torch.empty(len(round_.peers), round_.layout.size, device=federation.device)
-    attacking = [i for i, peer in enumerate(round_.peers) if peer in round_.coalition.members]
-    for row, peer in enumerate(round_.peers):
-        trainer, examples = federation.trainer, federation.honest_examples[peer]
+    order = sorted(range(len(round_.peers)), key=lambda i: round_.peers[i] in members)
+    place = {index: row for row, index in enumerate(order)}
+    for index, peer in enumerate(round_.peers):
+        trainer = federation.trainer
         for stage in federation.defense.stages:
             trainer = stage.local_training(trainer, peer, round_)
-        if row in attacking:
-            examples = federation.poisoned_examples[peer]
-            trainer = federation.attack.local_training(trainer, peer, round_)
+        if peer in members:
+            trainer = attack.local_training(trainer, peer, round_)
+        examples = federation.poisoned_examples[peer] if peer in members else federation.honest_examples[peer]
         stream = federation.rng.at("training", round=round_.index, peer=peer)
-        updates[row] = trainer.train(examples, federation.global_vector, stream)
-    if attacking:
-        honest = [i for i in range(len(round_.peers)) if i not in attacking]
-        seen = updates[honest] if federation.attack.knowledge is Knowledge.OMNISCIENT else None
-        poisoned = federation.attack.poison_updates(updates[attacking], seen, round_)
-        shape = (len(attacking), round_.layout.size)
-        updates[attacking] = checked_rows(poisoned, shape, federation.attack, "poison_updates")
+        updates[place[index]] = trainer.train(examples, federation.global_vector, stream)
+    if members:
+        _poison(attack, updates, len(order) - len(members), round_)
+        put_back(updates, order)
     return updates
 
 
-def _exchange(federation: Federation, round_: Round, updates: Tensor, clock: Clock, history: History) -> Aggregate | None:
-    """From updates to the server's step; None when nothing usable arrived."""
+def _poison(attack: PoisoningAttack, updates: Tensor, honest: int, round_: Round) -> None:
+    """Replace the rows after the first `honest` ones by what the attackers send."""
+    own = updates[honest:]
+    seen = updates[:honest].data if attack.knowledge is Knowledge.OMNISCIENT else None
+    before = seen._version if seen is not None else 0
+    poisoned = checked_rows(attack.poison_updates(own, seen, round_), tuple(own.shape), attack, "poison_updates")
+    if seen is not None and seen._version != before:
+        raise UserError(f"{type(attack).__name__}.poison_updates: changed the honest updates that it was shown")
+    own.copy_(poisoned)
+
+
+def put_back(rows: Tensor, order: list[int]) -> None:
+    """Move row i to place `order[i]`, for all i, in place: cycle by cycle, with one row to spare."""
+    moved = [False] * len(order)
+    for first in range(len(order)):
+        if moved[first] or order[first] == first:
+            continue
+        held, place = rows[first].clone(), order[first]
+        while not moved[place]:
+            moved[place] = True
+            following = rows[place].clone()
+            rows[place] = held
+            held, place = following, order[place]
+
+
+def _exchange(
+    federation: Federation, round_: Round, train: Callable[[], Tensor], clock: Clock, history: History, cheat: bool = True
+) -> Aggregate | None:
+    """From updates to the server's step; None when nothing usable arrived. The updates are a large matrix, and only
+    `upload` holds it."""
+    with clock.phase("training"):
+        upload = Upload(train(), round_.peers)
     with clock.phase("sharing"):
-        upload = _share(federation, round_, updates)
+        own = _own_rows(federation, round_, upload) if cheat else {}
+        for stage in federation.defense.stages:
+            upload = passed_on(upload, stage, round_)
+        if own:
+            _cheat(federation, round_, upload, own)
+        del own
+    _count(history, upload, round_)
     with clock.phase("aggregation"):
-        kept, aggregate = _aggregate(federation, round_, upload)
+        arrived = len(upload.rows)
+        upload = _usable(federation, round_, upload)
+        history.rejected += arrived - len(upload.rows)
+        if not upload.peers:
+            return None
+        senders = len(upload.peers)
+        for part in federation.defense.pre_aggregators:
+            upload = passed_on(upload, part, round_)
+        aggregate = _aggregate(federation, round_, upload, merged=len(upload.peers) < senders)
+    for peer, value in (aggregate.trust or {}).items():
+        history.trust[peer].append(float(value) if math.isfinite(value) else 0.0)
+    return aggregate
+
+
+def _own_rows(federation: Federation, round_: Round, upload: Upload) -> dict[int, Tensor]:
+    """The attackers' rows before the stages change them, by peer, if the attack cheats with them afterwards."""
+    if not federation.attack.holds_back(round_.coalition.strategy):
+        return {}
+    members = set(round_.coalition.members)
+    return {peer: row.clone() for peer, row in zip(upload.peers, upload.rows, strict=True) if peer in members}
+
+
+def _cheat(federation: Federation, round_: Round, upload: Upload, own: dict[int, Tensor]) -> None:
+    """The attackers' chance to upload something else than the stages made of their rows; a sum leaves none."""
+    members = [i for i, peer in enumerate(upload.peers) if peer in own]
+    if not members or upload.visibility is Visibility.SUM:
+        return
+    peers = tuple(upload.peers[i] for i in members)
+    mine = torch.stack([own[peer] for peer in peers])
+    cheated = federation.attack.poison_upload(peers, mine, upload.rows[members], round_)
+    upload.rows[members] = checked_rows(cheated, tuple(mine.shape), federation.attack, "poison_upload")
+
+
+def _count(history: History, upload: Upload, round_: Round) -> None:
     history.uploads += len(upload.peers)
-    history.rejected += len(upload.rows) - len(kept.rows)
     history.absent += len(upload.absent)
     for phase, count in upload.sent.items():
         history.sent[phase] += count
     history.sent["upload"] += upload_bytes(upload, round_)
-    if aggregate is not None and aggregate.trust is not None:
-        for peer, value in aggregate.trust.items():
-            history.trust[peer].append(float(value) if math.isfinite(value) else 0.0)
-    return aggregate
 
 
-def _share(federation: Federation, round_: Round, updates: Tensor) -> Upload:
-    """What reaches the server: the stages in order, then the attackers' chance to cheat."""
-    upload = staged(federation.defense.stages, round_, updates.clone())
-    members = [i for i, peer in enumerate(upload.peers) if peer in round_.coalition.members]
-    if members and upload.visibility is not Visibility.SUM:
-        own = updates[[round_.peers.index(upload.peers[i]) for i in members]]
-        rows = upload.rows.clone()
-        peers = tuple(upload.peers[i] for i in members)
-        cheated = federation.attack.poison_upload(peers, own, upload.rows[members], round_)
-        rows[members] = checked_rows(cheated, tuple(own.shape), federation.attack, "poison_upload")
-        upload = Upload(**{**vars(upload), "rows": rows})
-    return upload
+def _usable(federation: Federation, round_: Round, upload: Upload) -> Upload:
+    """Without the rows that are not finite, unless the rule takes them as they come."""
+    if not federation.defense.aggregator.rejects_non_finite or upload.visibility is Visibility.SUM:
+        return upload
+    finite = finite_rows(upload.rows)
+    lost = [peer for peer, good in zip(upload.peers, finite, strict=True) if not good]
+    if not lost:
+        return upload
+    round_.tolerated = max(0, round_.tolerated - _culprits(lost, upload))
+    return upload.narrowed([i for i, good in enumerate(finite) if good])
 
 
-def _aggregate(federation: Federation, round_: Round, upload: Upload) -> tuple[Upload, Aggregate | None]:
-    """The server's side. Rows that are not finite are dropped first, unless the rule takes them as they come."""
-    aggregator = federation.defense.aggregator
-    if aggregator.rejects_non_finite and upload.visibility is not Visibility.SUM:
-        finite = torch.isfinite(upload.rows).all(dim=1)
-        if not bool(finite.all()):
-            lost = [peer for peer, good in zip(upload.peers, finite.tolist(), strict=True) if not good]
-            round_.tolerated = max(0, round_.tolerated - _culprits(lost, upload))
-            upload = upload.only(finite.nonzero().flatten().tolist())
-    if not upload.peers:
-        return upload, None
-    seen, size = upload, round_.layout.size
-    for part in federation.defense.pre_aggregators:
-        seen = checked_upload(part.transform(seen, round_), size, seen, part, "transform")
-    aggregate = checked_aggregate(aggregator.aggregate(seen, round_), size, seen, aggregator)
-    if len(seen.peers) < len(upload.peers):
-        aggregate = Aggregate(aggregate.vector)  # Trust in merged rows is trust in no single peer.
+def _aggregate(federation: Federation, round_: Round, upload: Upload, merged: bool) -> Aggregate:
+    """What the rule and the server's steps make of the upload. Trust in merged rows is trust in no single peer."""
+    aggregator, size = federation.defense.aggregator, round_.layout.size
+    aggregate = checked_aggregate(aggregator.aggregate(upload, round_), size, upload, aggregator)
+    if merged:
+        aggregate = Aggregate(aggregate.vector)
     for step in federation.defense.server_steps:
         vector = checked_rows(step.step(aggregate.vector, round_), (size,), step, "step")
         aggregate = Aggregate(vector, aggregate.trust)
-    return upload, aggregate
+    return aggregate
 
 
 def _culprits(lost: list[int], upload: Upload) -> int:
@@ -220,12 +272,12 @@ def _culprits(lost: list[int], upload: Upload) -> int:
 
 
 def _rehearse(federation: Federation, round_: Round, rows: Tensor) -> Aggregate:
-    """What the defense would make of other rows [m, d], without changing its state: for adaptive attacks."""
+    """What the defense would make of other rows [m, d], without changing them or its state: for adaptive attacks."""
     trial = copy.copy(federation)
     trial.defense = copy.deepcopy(federation.defense)
     trial_round = copy.copy(round_)
     aggregator = trial.defense.aggregator
     trial_round.consents = lambda peer, partner: aggregator.consents(peer, partner, round_.index)
     trial_round.rng = round_.rng.at("rehearsal")
-    aggregate = _aggregate(trial, trial_round, staged(trial.defense.stages, trial_round, rows.clone()))[1]
+    aggregate = _exchange(trial, trial_round, rows.clone, Clock(), History(), cheat=False)
     return Aggregate(torch.zeros_like(rows[0])) if aggregate is None else aggregate

@@ -15,6 +15,7 @@ from fflbench.contracts import Coalition, Examples, PoisoningAttack
 from fflbench.data.partition import partition
 from fflbench.errors import UnfitError, UserError
 from fflbench.execution import FULL, Execution
+from fflbench.federation.holdings import Holdings, Indices, PoisonedHoldings
 from fflbench.federation.network import Network
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
@@ -28,7 +29,7 @@ from fflbench.settings import CoalitionSettings, FederationSettings
 class Federation:
     """Everything that a poisoning cell needs, in its state before the first round.
 
-    `honest_examples[k]` and `poisoned_examples[k]` (members only) are normalised and on the device. `wanted` is what the
+    `honest_examples[k]` and `poisoned_examples[k]` (members only) are prepared when they are asked for. `wanted` is what the
     attack is after on the test data: examples and the targets it wants. `root` are the server's own examples, held out
     before the peers get theirs.
     """
@@ -41,8 +42,8 @@ class Federation:
     network: Network
     trainer: Trainer
     global_vector: Tensor
-    honest_examples: list[Examples]
-    poisoned_examples: dict[int, Examples]
+    honest_examples: Holdings
+    poisoned_examples: PoisonedHoldings
     test: Examples
     wanted: tuple[Examples, Tensor] | None
     root: Examples | None
@@ -62,12 +63,7 @@ def build_federation(spec: Specification, execution: Execution = FULL) -> Federa
     defense = build_defense(spec.defense)
     root, shares = _deal(task, settings, rng)
     coalition = _coalition(spec.attack.coalition, attack, task, shares, rng)
-    indices = [torch.from_numpy(share) for share in shares]
-    members = {
-        k: task.prepared(attack.poison_examples(task.data.train[indices[k]], k, coalition, task.view,
-                                                rng.at("poison-examples", peer=k)), device)
-        for k in coalition.members
-    }  # fmt: skip
+    holdings = Holdings(task, shares, device)
     model = task.build_model(rng.at("initial-model"))
     for stage in defense.stages:
         model = stage.prepare_model(model, rng.at("prepare-model"))
@@ -84,19 +80,16 @@ def build_federation(spec: Specification, execution: Execution = FULL) -> Federa
         network=network,
         trainer=_trainer(network, settings, execution),
         global_vector=network.flat.clone(),
-        honest_examples=[task.prepared(task.data.train[index], device) for index in indices],
-        poisoned_examples=members,
+        honest_examples=holdings,
+        poisoned_examples=PoisonedHoldings(holdings, attack, coalition, rng),
         test=task.prepared(task.data.test, device),
         wanted=(task.prepared(wanted[0], device), wanted[1].to(device)) if wanted else None,
         root=task.prepared(task.data.train[torch.from_numpy(root)], device) if len(root) else None,
         rng=rng,
         execution=execution,
         device=device,
-        weights={k: len(index) for k, index in enumerate(indices)},
+        weights={k: len(share) for k, share in enumerate(shares)},
     )
-
-
-Indices = np.ndarray[Any, Any]
 
 
 def _deal(task: Task, settings: FederationSettings, rng: Rng) -> tuple[Indices, list[Indices]]:
@@ -122,7 +115,8 @@ def _coalition(values: dict[str, Any], attack: PoisoningAttack, task: Task, shar
     if settings.attackers > 0 and count == 0:
         raise UnfitError(f"attackers: found {settings.attackers:g} of the {len(holders)} peers that hold the source class, "
                         "which is nobody: use more peers or a larger share")  # fmt: skip
-    members = [k for k in order if k in set(holders)][: len(holders) if settings.rotating and count else count]
+    holding = set(holders)
+    members = [k for k in order if k in holding][: len(holders) if settings.rotating and count else count]
     return Coalition(tuple(sorted(members)), settings.start, settings.end, settings.strategy, settings.rotating,
                      settings.attackers)  # fmt: skip
 

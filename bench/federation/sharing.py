@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import torch
 from torch import Tensor
 
-from fflbench.contracts import Round, Stage, Upload
+from fflbench.blocks import row_blocks
+from fflbench.contracts import PreAggregator, Round, Stage, Upload
 from fflbench.federation.checks import checked_upload
 
 
-def staged(stages: Sequence[Stage], round_: Round, rows: Tensor) -> Upload:
-    """What the stages, in order, make of the updates [m, d] of the round's peers."""
-    upload = Upload(rows, round_.peers)
-    for stage in stages:
-        upload = checked_upload(stage.share(upload, round_), round_.layout.size, upload, stage, "share")
-    return upload
+def passed_on(upload: Upload, part: Stage | PreAggregator, round_: Round) -> Upload:
+    """What a part makes of the upload, whose rows it owns from now on. Callers rebind their name for the upload, so that
+    rows which the part replaced are gone before the next one runs."""
+    if isinstance(part, Stage):
+        return checked_upload(part.share(upload, round_), round_.layout.size, upload, part, "share")
+    return checked_upload(part.transform(upload, round_), round_.layout.size, upload, part, "transform")
+
+
+def finite_rows(rows: Tensor) -> list[bool]:
+    """Which rows have only finite entries."""
+    return [good for block in row_blocks(rows) for good in torch.isfinite(block).all(dim=1).tolist()]
 
 
 def upload_bytes(upload: Upload, round_: Round) -> int:

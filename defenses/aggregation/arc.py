@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from fflbench.contracts import PreAggregator, Round, Upload
-from fflbench.defenses.aggregation.clipping import clipped_updates
 from fflbench.defenses.aggregation.tolerance import Tolerance
-from fflbench.defenses.privacy.clip import lengths
+from fflbench.defenses.privacy.clip import clip, lengths
 
 
 @dataclass
@@ -19,10 +18,13 @@ class AdaptiveRobustClipping(Tolerance, PreAggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2405.14432"
     assumes: ClassVar[str] = "f < n/2; behind it a rule that is robust by itself"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     def transform(self, upload: Upload, round: Round) -> Upload:
         n = len(upload.rows)
         f = self.bearable(round.tolerated, n)
-        ordered = lengths(upload.rows[:, round.layout.trainable]).sort().values
+        trained = upload.rows[:, round.layout.trainable]
+        ordered = lengths(trained).sort().values
         norm = float(ordered[n - 1 - 2 * f * (n - f) // n])
-        return replace(upload, rows=clipped_updates(upload.rows, norm, round.layout))
+        clip(trained, norm)
+        return upload

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 
+from fflbench.blocks import column_blocks
 from fflbench.contracts import PreAggregator, Round, TaskView, Upload
 
 
@@ -19,6 +20,7 @@ class Bucketing(PreAggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2006.09365"
     assumes: ClassVar[str] = "size f < n/2; peers with different data"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.0
 
     size: Annotated[int, Field(ge=1)] = 2
 
@@ -34,5 +36,6 @@ class Bucketing(PreAggregator):
     def transform(self, upload: Upload, round: Round) -> Upload:
         order = round.rng.at("bucketing").numpy().permutation(len(upload.rows)).tolist()
         buckets = [order[begin : begin + self.size] for begin in range(0, len(order), self.size)]
-        rows = torch.stack([upload.rows[bucket].mean(0) for bucket in buckets])
-        return replace(upload, rows=rows, peers=tuple(upload.peers[bucket[0]] for bucket in buckets))
+        for block in column_blocks(upload.rows):
+            block[: len(buckets)] = torch.stack([block[bucket].mean(0) for bucket in buckets])
+        return replace(upload, rows=upload.rows[: len(buckets)], peers=tuple(upload.peers[bucket[0]] for bucket in buckets))

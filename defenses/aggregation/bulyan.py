@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.distances import squared_distances
 from fflbench.defenses.aggregation.meamed import mean_near_median
@@ -22,6 +23,7 @@ class Bulyan(Tolerance, Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1802.07927"
     assumes: ClassVar[str] = "n >= 4f + 3; honest updates lie closer to each other than to the attackers'"
     cost: ClassVar[str] = "O(n^2 d + n^3)"
+    workspace: ClassVar[float] = 0.0
 
     def unfit(self, uploads: int, tolerated: int, task: TaskView) -> str | None:
         f = self.asked(tolerated)
@@ -32,7 +34,7 @@ class Bulyan(Tolerance, Aggregator):
         f = min(self.asked(round.tolerated), max(0, (n - 3) // 4))
         chosen = krum_in_turn(squared_distances(upload.rows), n - 2 * f, f)
         trust = {peer: float(i in chosen) for i, peer in enumerate(upload.peers)}
-        return Aggregate(mean_near_median(upload.rows[sorted(chosen)], n - 4 * f), trust)
+        return Aggregate(by_columns(upload.rows, lambda block: mean_near_median(block[sorted(chosen)], n - 4 * f)), trust)
 
 
 def krum_in_turn(distances: Tensor, count: int, f: int) -> list[int]:

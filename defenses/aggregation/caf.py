@@ -22,6 +22,7 @@ class CAF(Tolerance, Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2505.01874"
     assumes: ClassVar[str] = "f < n/2; nothing need be known of the honest updates' variance"
     cost: ClassVar[str] = "O(n^2 d + n^4)"
+    workspace: ClassVar[float] = 0.0
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         f = self.bearable(round.tolerated, len(upload.rows))

@@ -24,6 +24,7 @@ class CenteredClipping(Aggregator):
         "tau is about the distance between honest updates; f attackers move v by up to f tau / n a round"
     )
     cost: ClassVar[str] = "O(n d) an iteration"
+    workspace: ClassVar[float] = 0.1
 
     tau: Annotated[float, Field(gt=0)] = 10.0
     iterations: Annotated[int, Field(ge=1)] = 1

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
-from fflbench.contracts import Layout, PreAggregator, Round, Upload
-from fflbench.defenses.privacy.clip import clipped
+from fflbench.contracts import PreAggregator, Round, Upload
+from fflbench.defenses.privacy.clip import clip
 
 
 @dataclass
@@ -20,14 +18,10 @@ class Clipping(PreAggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2405.14432"
     assumes: ClassVar[str] = "norm fits the task: about the honest updates' length"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     norm: Annotated[float, Field(gt=0)] = 2.0
 
     def transform(self, upload: Upload, round: Round) -> Upload:
-        return replace(upload, rows=clipped_updates(upload.rows, self.norm, round.layout))
-
-
-def clipped_updates(rows: Tensor, norm: float, layout: Layout) -> Tensor:
-    """Rows [n, d] whose trainable part is scaled down to at most that norm."""
-    trained = layout.trainable
-    return torch.cat([clipped(rows[:, trained], norm), rows[:, trained.stop :]], dim=1)
+        clip(upload.rows[:, round.layout.trainable], self.norm)
+        return upload

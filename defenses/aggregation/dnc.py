@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from fflbench.blocks import by_columns, mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.distances import inner_products
 from fflbench.defenses.aggregation.tolerance import Tolerance
@@ -22,6 +23,7 @@ class DivideAndConquer(Tolerance, Aggregator):
     paper: ClassVar[str] = "https://www.ndss-symposium.org/wp-content/uploads/ndss2021_6C-3_24498_paper.pdf"
     assumes: ClassVar[str] = "f < n/2; attackers are far off in one direction: of those that differ in several, some pass"
     cost: ClassVar[str] = "O(n d + iterations n^2 coordinates)"
+    workspace: ClassVar[float] = 0.1
 
     iterations: Annotated[int, Field(ge=1)] = 1
     coordinates: Annotated[int, Field(ge=1)] = 10_000
@@ -38,12 +40,12 @@ class DivideAndConquer(Tolerance, Aggregator):
             found[scores.argsort(descending=True, stable=True)[:dropped].cpu()] += 1
         kept = (found == found.min()).nonzero().flatten().tolist()
         trust = {peer: float(i in kept) for i, peer in enumerate(upload.peers)}
-        return Aggregate(upload.rows[kept].mean(0), trust)
+        return Aggregate(mean_of(upload.rows, kept), trust)
 
 
 def outlier_scores(rows: Tensor) -> Tensor:
     """The squared projection [n] of the centred rows [n, b] on their top right singular vector, read off the Gram matrix:
     its top eigenvalue times the squares of the eigenvector."""
-    values, vectors = torch.linalg.eigh(inner_products(rows, rows.double().mean(0)))
+    values, vectors = torch.linalg.eigh(inner_products(rows, by_columns(rows, lambda block: block.double().mean(0))))
     scores: Tensor = values[-1] * vectors[:, -1].square()
     return scores

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.distances import inner_products
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import clipped, median_length
+from fflbench.defenses.privacy.clip import median_length, shortening
 
 
 @dataclass
@@ -26,6 +27,7 @@ class FLAME(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2101.02281"
     assumes: ClassVar[str] = "f < n/2; poisoned models point elsewhere than honest ones"
     cost: ClassVar[str] = "O(n^2 d)"
+    workspace: ClassVar[float] = 0.1
 
     noise: Annotated[float, Field(ge=0)] = 0.001
 
@@ -34,11 +36,12 @@ class FLAME(Aggregator):
         rows = upload.rows[:, trained]
         usual = median_length(rows)
         kept = majority_cluster(cosine_distances(rows, -round.global_vector[trained]))
+        chosen = kept.nonzero()[0].tolist()
         trust = dict(zip(upload.peers, kept.astype(float).tolist(), strict=True))
-        mean = clipped(rows[kept.nonzero()[0]], usual).mean(0)
+        mean = mean_of(rows, chosen, shortening(rows, usual)[chosen])
         generator = round.rng.at("flame").torch(mean.device)
         noisy = mean + torch.empty_like(mean).normal_(0, 1, generator=generator) * (self.noise * usual)
-        return Aggregate(with_statistics(noisy, upload.rows[kept.nonzero()[0]], round.layout), trust)
+        return Aggregate(with_statistics(noisy, upload.rows, round.layout, chosen), trust)
 
 
 def cosine_distances(rows: Tensor, origin: Tensor) -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload, Visibility
+from fflbench.blocks import mean_of
+from fflbench.contracts import Aggregate, Aggregator, Layout, Round, TaskView, Upload, Visibility
 from fflbench.defenses.aggregation.distances import distances_to
 from fflbench.defenses.aggregation.gap import is_split, upper_group
 from fflbench.defenses.aggregation.statistics import with_statistics
@@ -30,6 +31,7 @@ class FLDetector(Aggregator):
     follows_peers: ClassVar[bool] = True
     assumes: ClassVar[str] = "attackers are there from the start and inconsistent over rounds; peers take part often"
     cost: ClassVar[str] = "O((n + window) d) memory and time"
+    workspace: ClassVar[float] = 0.1
 
     window: Annotated[int, Field(ge=2)] = 10
     start: Annotated[int, Field(ge=0)] = 50
@@ -50,33 +52,34 @@ class FLDetector(Aggregator):
             return None
         return f"looks for attackers from round {first} on, the task has {task.rounds}; give a smaller start or window"
 
+    def remembers(self, layout: Layout) -> int:
+        return int(layout.trainable.stop)
+
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         known = [i for i, peer in enumerate(upload.peers) if peer not in self.suspects]
         if known:
-            self._score(upload.only(known), round)
+            self._score({upload.peers[i]: upload.rows[i] for i in known}, round)
             self._look(round)
         kept = [i for i in known if upload.peers[i] not in self.suspects]
         trust = {peer: -1.0 if peer in self.suspects else -self._standing(peer) for peer in upload.peers}
         if not kept:
             return Aggregate(torch.zeros_like(upload.rows[0]), trust)
-        rows = upload.rows[kept]
-        mean = rows[:, round.layout.trainable].mean(0)
+        mean = mean_of(upload.rows[:, round.layout.trainable], kept)
         self._remember(-mean, round.global_vector[round.layout.trainable])
-        return Aggregate(with_statistics(mean, rows, round.layout), trust)
+        return Aggregate(with_statistics(mean, upload.rows, round.layout, kept), trust)
 
-    def _score(self, upload: Upload, round: Round) -> None:
-        """Compare what came with what was to be expected."""
-        gradients, model = -upload.rows[:, round.layout.trainable], round.global_vector[round.layout.trainable]
+    def _score(self, rows: dict[int, Tensor], round: Round) -> None:
+        """Compare what came, by peer, with what was to be expected."""
+        model = round.global_vector[round.layout.trainable]
         errors: dict[int, float] = {}
-        if self.changes:
-            drift: dict[int, Tensor] = {}
-            for peer, gradient in zip(upload.peers, gradients, strict=True):
-                if peer in self.seen:
-                    last, origin = self.seen[peer]
-                    if id(origin) not in drift:
-                        drift[id(origin)] = hessian_times(model - origin, list(self.changes))
-                    errors[peer] = float(distances_to(gradient[None], last + drift[id(origin)])[0])
-        for peer, gradient in zip(upload.peers, gradients, strict=True):
+        drift: dict[int, tuple[Tensor, Tensor]] = {}  # With the model it starts from, so that its id stays taken.
+        for peer, row in rows.items():
+            gradient = -row[round.layout.trainable]
+            if self.changes and peer in self.seen:
+                last, origin = self.seen[peer]
+                if id(origin) not in drift:
+                    drift[id(origin)] = origin, hessian_times(model - origin, list(self.changes))
+                errors[peer] = float(distances_to(gradient[None], last + drift[id(origin)][1])[0])
             self.seen[peer] = (gradient, model)
         total = sum(errors.values())
         for peer, error in errors.items():

@@ -22,6 +22,7 @@ class FLTrust(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2012.13995"
     assumes: ClassVar[str] = "the server has a few clean examples of the same distribution"
     cost: ClassVar[str] = "O(n d) and one local training at the server"
+    workspace: ClassVar[float] = 0.1
 
     def unfit(self, uploads: int, tolerated: int, task: TaskView) -> str | None:
         return None if task.root_examples else NO_ROOT
@@ -31,10 +32,12 @@ class FLTrust(Aggregator):
             raise UnfitError(f"fltrust: {NO_ROOT}")
         rows, own = upload.rows[:, round.layout.trainable], round.root_update()[round.layout.trainable]
         norms, length = lengths(rows), lengths(own[None])[0]
-        inner = torch.stack([row.double() @ own.double() for row in rows])
+        wide = own.double()
+        inner = torch.stack([row.double() @ wide for row in rows])
         scores = (inner / (norms * length).clamp(min=1e-300)).clamp(0, 1)
         trust = dict(zip(upload.peers, scores.tolist(), strict=True))
         if scores.sum() == 0 or length == 0:
             return Aggregate(torch.zeros_like(upload.rows[0]), trust)
         weights = scores / scores.sum() * length / norms.clamp(min=1e-12)
-        return Aggregate(with_statistics(weights.to(rows.dtype) @ rows, upload.rows[scores > 0], round.layout), trust)
+        trusted = (scores > 0).nonzero().flatten().tolist()
+        return Aggregate(with_statistics(weights.to(rows.dtype) @ rows, upload.rows, round.layout, trusted), trust)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fflbench.contracts import Aggregate, Aggregator, Round, Upload
+from fflbench.contracts import Aggregate, Aggregator, Layout, Round, Upload
 
 
 @dataclass
@@ -21,8 +21,12 @@ class FoolsGold(Aggregator):
     follows_peers: ClassVar[bool] = True
     assumes: ClassVar[str] = "attackers share an aim and so resemble each other; honest peers have different data"
     cost: ClassVar[str] = "O(n d), and over all peers N that took part O(N^2) in the size of the output layer"
+    workspace: ClassVar[float] = 0.1
 
     memory: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    def remembers(self, layout: Layout) -> int:
+        return int(layout.last_weight.stop - layout.last_weight.start)
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         for peer, row in zip(upload.peers, upload.rows[:, round.layout.last_weight], strict=True):

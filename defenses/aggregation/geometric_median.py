@@ -30,6 +30,7 @@ class GeometricMedian(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1705.05491"
     assumes: ClassVar[str] = "f < n/2; a minority moves the result by about its share of the honest spread"
     cost: ClassVar[str] = "O(n^2 d), then O(n^2) an iteration"
+    workspace: ClassVar[float] = 0.0
 
     nu: Annotated[float, Field(gt=0)] = 0.1
     iterations: Annotated[int, Field(ge=1)] | None = 3

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.distances import squared_distances
 
@@ -24,6 +25,7 @@ class MultiKrum(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1703.02757"
     assumes: ClassVar[str] = "n >= 2f + 3; honest updates lie closer to each other than to the attackers'"
     cost: ClassVar[str] = "O(n^2 d)"
+    workspace: ClassVar[float] = 0.0
 
     f: Count | None = None
     extra: Count = 0
@@ -47,7 +49,7 @@ class MultiKrum(Aggregator):
         chosen = scores.argsort(stable=True)[: self._kept(near)]
         kept = set(chosen.tolist())
         trust = {peer: float(i in kept) for i, peer in enumerate(upload.peers)}
-        return Aggregate(upload.rows[chosen].mean(0), trust)
+        return Aggregate(mean_of(upload.rows, chosen), trust)
 
     def _f(self, tolerated: int) -> int:
         return (tolerated if self.f is None else self.f) + self.extra

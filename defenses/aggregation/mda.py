@@ -21,6 +21,7 @@ class MDA(BestSubset):
     paper: ClassVar[str] = "https://arxiv.org/abs/2008.00742"
     assumes: ClassVar[str] = "f < n/2; honest updates lie in a ball that the attackers' do not fit into"
     cost: ClassVar[str] = "O(n^2 d) and n choose f subsets"
+    workspace: ClassVar[float] = 0.1
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         distances = squared_distances(upload.rows).cpu()

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.median import middle
 from fflbench.defenses.aggregation.sorting import sorted_columns
@@ -21,10 +22,12 @@ class MeaMed(Tolerance, Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1802.10116"
     assumes: ClassVar[str] = "f < n/2; honest values of a coordinate lie close together"
     cost: ClassVar[str] = "O(n log n d)"
+    workspace: ClassVar[float] = 0.0
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         n = len(upload.rows)
-        return Aggregate(mean_near_median(upload.rows, n - self.bearable(round.tolerated, n)))
+        count = n - self.bearable(round.tolerated, n)
+        return Aggregate(by_columns(upload.rows, lambda block: mean_near_median(block, count)))
 
 
 def mean_near_median(rows: Tensor, count: int, block: int = 1 << 16) -> Tensor:

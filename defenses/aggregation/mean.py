@@ -21,6 +21,7 @@ class Mean(Aggregator):
     assumes: ClassVar[str] = "nobody attacks: one upload can move the mean anywhere"
     cost: ClassVar[str] = "O(n d)"
     rejects_non_finite: ClassVar[bool] = False
+    workspace: ClassVar[float] = 0.0
 
     weighted: bool = False
 

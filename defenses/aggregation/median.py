@@ -16,6 +16,7 @@ class Median(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1803.01498"
     assumes: ClassVar[str] = "f < n/2; honest peers agree on most coordinates (similar data)"
     cost: ClassVar[str] = "O(n log n d)"
+    workspace: ClassVar[float] = 0.1
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         return Aggregate(coordinate_median(upload.rows))

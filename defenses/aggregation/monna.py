@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Rng, Round, TaskView, Upload, Visibility
 from fflbench.defenses.aggregation.distances import distances_to
 from fflbench.defenses.aggregation.median import coordinate_median
@@ -24,6 +25,7 @@ class MoNNA(Tolerance, Aggregator):
     follows_peers: ClassVar[bool] = True
     assumes: ClassVar[str] = "the trusted peer is honest (attackers are drawn at random and may include it); f < n/2"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.0
 
     trusted: Annotated[int, Field(ge=0)] = 0
 
@@ -42,4 +44,4 @@ class MoNNA(Tolerance, Aggregator):
         centre = rows[upload.peers.index(self.trusted)] if here else coordinate_median(rows)
         nearest = distances_to(rows, centre).argsort(stable=True)[: n - self.bearable(round.tolerated, n)]
         kept = set(nearest.tolist())
-        return Aggregate(rows[nearest].mean(0), {peer: float(i in kept) for i, peer in enumerate(upload.peers)})
+        return Aggregate(mean_of(rows, nearest), {peer: float(i in kept) for i, peer in enumerate(upload.peers)})

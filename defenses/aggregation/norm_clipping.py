@@ -21,6 +21,7 @@ class NormClipping(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1911.07963"
     assumes: ClassVar[str] = "attackers need longer updates than honest peers; the direction of updates is not looked at"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.0
 
     norm: Annotated[float, Field(gt=0)] | None = None
     noise: Annotated[float, Field(ge=0)] = 0.0

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.median import coordinate_median
 from fflbench.defenses.aggregation.sorting import sorted_columns
@@ -18,12 +19,10 @@ class RepeatedMedian(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1912.11464"
     assumes: ClassVar[str] = "f < n/2; a coordinate's honest values, in order, lie about on a line"
     cost: ClassVar[str] = "O(n^2 log n d)"
-
-    block: ClassVar[int] = 1 << 16
+    workspace: ClassVar[float] = 0.1
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
-        blocks = [repeated_median(block) for block in torch.split(upload.rows, self.block, dim=1)]
-        return Aggregate(torch.cat(blocks))
+        return Aggregate(by_columns(upload.rows, repeated_median))
 
 
 def repeated_median(rows: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from fflbench.blocks import columns_at_once
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.median import middle
 from fflbench.defenses.aggregation.repeated_median import repeated_median_line
@@ -27,6 +28,7 @@ class ResidualReweighting(Aggregator):
     cost: ClassVar[str] = "O(n^2 log n d)"
 
     block: ClassVar[int] = 1 << 14
+    workspace: ClassVar[float] = 1.1
 
     bound: Annotated[float, Field(gt=0)] = 2.0
     cutoff: Annotated[float, Field(ge=0, le=1)] = 0.1
@@ -36,8 +38,9 @@ class ResidualReweighting(Aggregator):
         if len(rows) < 3:  # A line through two points leaves no residuals.
             return Aggregate(rows.mean(0))
         sums, repaired = torch.zeros(len(rows), dtype=torch.float64, device=rows.device), torch.empty_like(rows)
-        for begin in range(0, rows.shape[1], self.block):
-            part = slice(begin, begin + self.block)
+        size = min(self.block, columns_at_once(rows))
+        for begin in range(0, rows.shape[1], size):
+            part = slice(begin, begin + size)
             confidence, repaired[:, part] = self.judged(rows[:, part])
             sums += (confidence * confidence.std(0)).double().sum(1)
         weights = (sums / sums.max()).square() if sums.max() > 0 else torch.ones_like(sums)

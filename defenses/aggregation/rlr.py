@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 
+from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.statistics import with_statistics
 
@@ -20,6 +21,7 @@ class RobustLearningRate(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2007.03767"
     assumes: ClassVar[str] = "a backdoor moves coordinates on which honest peers do not agree; lengths are not looked at"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     threshold: Annotated[int, Field(ge=1)] | None = None
 
@@ -31,7 +33,7 @@ class RobustLearningRate(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         rows = upload.rows[:, round.layout.trainable]
-        mean, agreed = rows.mean(0), rows.sign().sum(0).abs()
+        mean, agreed = rows.mean(0), by_columns(rows, lambda block: block.sign().sum(0).abs())
         threshold = min(self._threshold(round.tolerated), len(rows))
         return Aggregate(with_statistics(torch.where(agreed >= threshold, mean, -mean), upload.rows, round.layout))
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.statistics import with_statistics
 from fflbench.defenses.privacy.clip import median_length
@@ -20,10 +21,12 @@ class SignMajority(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1810.05291"
     assumes: ClassVar[str] = "f < n/2; errors of honest peers are symmetric; coordinates move by the same amount"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     step: Annotated[float, Field(gt=0)] | None = None
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         rows = upload.rows[:, round.layout.trainable]
         step = self.step or median_length(rows) / rows.shape[1] ** 0.5
-        return Aggregate(with_statistics(step * rows.sign().sum(0).sign(), upload.rows, round.layout))
+        majority = by_columns(rows, lambda block: block.sign().sum(0).sign())
+        return Aggregate(with_statistics(step * majority, upload.rows, round.layout))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from fflbench.blocks import columns_at_once, mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import clipped, lengths, median_length
+from fflbench.defenses.privacy.clip import lengths, median_length, shortening
 
 
 @dataclass
@@ -25,6 +26,7 @@ class SignGuard(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/2109.05872"
     assumes: ClassVar[str] = "f < n/2; honest updates have alike shares of positive entries"
     cost: ClassVar[str] = "O(n d + n^2)"
+    workspace: ClassVar[float] = 0.1
 
     least: Annotated[float, Field(ge=0)] = 0.1
     most: Annotated[float, Field(gt=0)] = 3.0
@@ -39,18 +41,22 @@ class SignGuard(Aggregator):
         sized = ((norms >= self.least * usual) & (norms <= self.most * usual)).cpu().numpy()
         order = round.rng.at("signguard").numpy().permutation(rows.shape[1])
         drawn = torch.from_numpy(order[: max(1, int(self.share * len(order)))]).to(rows.device)
-        kept = sized & largest_cluster(sign_shares(rows[:, drawn]))
+        kept = sized & largest_cluster(sign_shares(rows, drawn))
         for fallback in (sized, np.ones_like(sized)):
             kept = kept if kept.any() else fallback
+        chosen = kept.nonzero()[0].tolist()
         trust = dict(zip(upload.peers, kept.astype(float).tolist(), strict=True))
-        mean = clipped(rows[kept.nonzero()[0]], usual).mean(0)
-        return Aggregate(with_statistics(mean, upload.rows[kept.nonzero()[0]], round.layout), trust)
+        mean = mean_of(rows, chosen, shortening(rows, usual)[chosen])
+        return Aggregate(with_statistics(mean, upload.rows, round.layout, chosen), trust)
 
 
-def sign_shares(rows: Tensor) -> NDArray[np.float64]:
-    """The shares [n, 3] of positive, zero and negative entries."""
-    signs = [(rows > 0), (rows == 0), (rows < 0)]
-    shares: NDArray[np.float64] = torch.stack([sign.double().mean(1) for sign in signs], dim=1).cpu().numpy()
+def sign_shares(rows: Tensor, drawn: Tensor) -> NDArray[np.float64]:
+    """The shares [n, 3] of positive, zero and negative entries among the `drawn` columns."""
+    counts = torch.zeros(len(rows), 3, dtype=torch.float64, device=rows.device)
+    for part in torch.split(drawn, columns_at_once(rows)):
+        block = rows[:, part]
+        counts += torch.stack([(block > 0).sum(1), (block == 0).sum(1), (block < 0).sum(1)], dim=1)
+    shares: NDArray[np.float64] = (counts / len(drawn)).cpu().numpy()
     return shares
 
 

@@ -21,6 +21,7 @@ class SMEA(BestSubset):
     paper: ClassVar[str] = "https://arxiv.org/abs/2302.04787"
     assumes: ClassVar[str] = "f < n/2; honest updates vary little in every direction"
     cost: ClassVar[str] = "O(n^2 d) and n choose f subsets, O(n^3) each"
+    workspace: ClassVar[float] = 0.2
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         gram = seen_from_centre(upload.rows)[0].cpu()

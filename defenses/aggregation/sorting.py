@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from fflbench.blocks import columns_at_once
+
 MOST = 128
-"""Above this many rows the library's sort is as fast."""
+"""Above this many rows a library's sort is as fast."""
 
 
 def sorted_columns(rows: Tensor, ranks: Iterable[int] | None = None, block: int = 1 << 15) -> Tensor:
     """Rows [n, d] sorted in every column; with `ranks` only the rows at these places [len(ranks), d]."""
     n = len(rows)
     wanted = tuple(range(n)) if ranks is None else tuple(ranks)
-    if n > MOST or rows.is_cuda:
-        return rows.sort(dim=0).values[list(wanted)]
     found = rows.new_empty(len(wanted), rows.shape[1])
+    if n > MOST or rows.is_cuda:
+        size = columns_at_once(rows)
+        for begin in range(0, rows.shape[1], size):
+            found[:, begin : begin + size] = _sorted(rows[:, begin : begin + size])[list(wanted)]
+        return found
+    block = min(block, columns_at_once(rows))
     for begin in range(0, rows.shape[1], block):
         part = slice(begin, begin + block)
         lines = list(rows[:, part].clone(memory_format=torch.contiguous_format))
@@ -30,6 +37,15 @@ def sorted_columns(rows: Tensor, ranks: Iterable[int] | None = None, block: int 
         for place, rank in enumerate(wanted):
             found[place, part] = lines[rank]
     return found
+
+
+def _sorted(rows: Tensor) -> Tensor:
+    """All of rows [n, d] sorted in every column. On the CPU by numpy, whose sort of many short lists is ten times faster."""
+    if rows.is_cuda:
+        return rows.sort(dim=0).values
+    lines = np.array(rows.T.numpy(), order="C")
+    lines.sort(axis=1)
+    return torch.from_numpy(lines).T
 
 
 @cache

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.tolerance import Tolerance
 
@@ -44,7 +45,7 @@ class BestSubset(Tolerance, Aggregator):
             best = found if best is None or found[0] < best[0] else best
         assert best is not None
         kept = set(best[1])
-        return Aggregate(upload.rows[best[1]].mean(0), {peer: float(i in kept) for i, peer in enumerate(upload.peers)})
+        return Aggregate(mean_of(upload.rows, best[1]), {peer: float(i in kept) for i, peer in enumerate(upload.peers)})
 
 
 def subsets(n: int, size: int, entries: int = 1 << 21) -> Iterator[Tensor]:

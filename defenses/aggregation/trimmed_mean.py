@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.sorting import sorted_columns
 
@@ -19,6 +20,7 @@ class TrimmedMean(Aggregator):
     paper: ClassVar[str] = "https://arxiv.org/abs/1803.01498"
     assumes: ClassVar[str] = "no more than k attackers, k < n/2; honest values of a coordinate lie close together"
     cost: ClassVar[str] = "O(n log n d)"
+    workspace: ClassVar[float] = 0.0
 
     trim: Annotated[float, Field(ge=0, lt=0.5)] | None = None
 
@@ -29,7 +31,7 @@ class TrimmedMean(Aggregator):
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         n = len(upload.rows)
         k = min(self._trimmed(n, round.tolerated), (n - 1) // 2)
-        return Aggregate(sorted_columns(upload.rows, range(k, n - k)).mean(0))
+        return Aggregate(by_columns(upload.rows, lambda block: sorted_columns(block, range(k, n - k)).mean(0)))
 
     def _trimmed(self, uploads: int, tolerated: int) -> int:
         return tolerated if self.trim is None else int(self.trim * uploads + 1e-9)

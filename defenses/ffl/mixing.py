@@ -24,6 +24,7 @@ class FragmentMixing(Stage):
     reveals: ClassVar[Visibility] = Visibility.MIXED
     assumes: ClassVar[str] = "the server does not collude with a peer; one half of an update tells little without the other"
     cost: ClassVar[str] = "O(d) a peer, and its share of the fragments sent once more"
+    workspace: ClassVar[float] = 0.1
 
     exchange: Annotated[float, Field(gt=0, lt=1)] = 0.5
     max_draws: Annotated[int, Field(ge=1)] | None = None
@@ -38,17 +39,17 @@ class FragmentMixing(Stage):
         else:
             pairs = draw_pairs(upload.peers, round.consents, generator, self.max_draws)
         row = {peer: i for i, peer in enumerate(upload.peers)}
-        mixed, swapped = upload.rows.clone(), 0
+        rows, swapped = upload.rows, 0
         for k, j in pairs:
-            mask = exchange_mask(mixed.shape[1], self.exchange, round.rng.at("mask", first=k, second=j)).to(mixed.device)
-            swap(mixed[row[k]], mixed[row[j]], mask)
+            mask = exchange_mask(rows.shape[1], self.exchange, round.rng.at("mask", first=k, second=j)).to(rows.device)
+            swap(rows[row[k]], rows[row[j]], mask)
             swapped += 2 * int(mask.sum())
         present = {peer for pair in pairs for peer in pair}
         keep = [i for i, peer in enumerate(upload.peers) if peer in present]
         absent = tuple(peer for peer in upload.peers if peer not in present)
-        sent = replace(upload, rows=mixed, pairs=tuple(pairs), absent=(*upload.absent, *absent),
+        sent = replace(upload, pairs=tuple(pairs), absent=(*upload.absent, *absent),
                        visibility=min(upload.visibility, self.reveals))  # fmt: skip
-        return sent.only(keep).with_sent("exchange", 4 * swapped)
+        return sent.narrowed(keep).with_sent("exchange", 4 * swapped)
 
 
 def exchange_mask(size: int, exchange: float, rng: Rng) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from math import comb, isqrt
 
 import numpy as np
 
@@ -27,12 +27,22 @@ def draw_pairs(peers: Sequence[int], agree: Agree, generator: np.random.Generato
 
 def complete_pairs(peers: Sequence[int], agree: Agree, generator: np.random.Generator) -> list[Pair]:
     """Go through all pairs in random order, so that in the end no two unpaired peers agree to exchange."""
-    every = list(combinations(peers, 2))
     paired: set[int] = set()
     pairs = list[Pair]()
-    for index in generator.permutation(len(every)):
-        k, j = every[index]
+    for index in generator.permutation(comb(len(peers), 2)):
+        k, j = combination(peers, int(index))
         if k not in paired and j not in paired and agree(k, j) and agree(j, k):
             pairs.append((k, j))
             paired |= {k, j}
+            if len(peers) - len(paired) < 2:
+                break
     return pairs
+
+
+def combination(peers: Sequence[int], index: int) -> Pair:
+    """The pair at this place among `itertools.combinations(peers, 2)`, without going through those before it."""
+    n = len(peers)
+    left = comb(n, 2) - 1 - index  # How many pairs come after it.
+    rows_after = (isqrt(8 * left + 1) - 1) // 2  # How many later peers are the first of a pair.
+    first = n - 2 - rows_after
+    return peers[first], peers[n - 1 - (left - comb(rows_after + 1, 2))]

@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from fflbench.blocks import by_columns, by_rows
 from fflbench.contracts import Aggregate, Aggregator, Layout, Rng, Round, Upload
 from fflbench.defenses.aggregation.median import coordinate_median
 
@@ -32,20 +33,23 @@ class Reputation(Aggregator):
     follows_peers: ClassVar[bool] = True
     assumes: ClassVar[str] = "f < n/2 in the warm-up; poison shows in the norm or the output layer; attackers stay attackers"
     cost: ClassVar[str] = "O(n log n d)"
+    workspace: ClassVar[float] = 0.1
 
     warmup: Annotated[int, Field(ge=0)] = 20
     norm_share: Annotated[float, Field(ge=0, le=1)] = 0.2
 
     overall: dict[int, float] = field(default_factory=dict, init=False, repr=False)
     """Global reputation by peer."""
-    private: dict[int, Vector] = field(default_factory=dict, init=False, repr=False)
-    """Local reputations: what peer k thinks of each peer j."""
+    private: dict[int, dict[int, float]] = field(default_factory=dict, init=False, repr=False)
+    """Local reputations: what peer k thinks of each peer j that it met; of the others nothing, 0."""
+    levels: dict[int, float] = field(default_factory=dict, init=False, repr=False)
+    """The lower quartile of what peer k thinks of all peers, by peer that met somebody."""
 
     def select(self, candidates: Sequence[int], count: int, round_index: int, rng: Rng) -> tuple[int, ...]:
         eligible = set(candidates)
         if round_index >= self.warmup:
-            standing = np.array([self.overall.get(peer, 0.0) for peer in candidates])
-            trusted = {peer for peer in candidates if self.overall.get(peer, 0.0) >= lower_quartile(standing)}
+            level = lower_quartile(np.array([self.overall.get(peer, 0.0) for peer in candidates]))
+            trusted = {peer for peer in candidates if self.overall.get(peer, 0.0) >= level}
             eligible = trusted if len(trusted) > 1 else eligible
         order = rng.numpy().permutation(candidates).tolist()
         return tuple(sorted([peer for peer in order if peer in eligible][:count]))
@@ -53,8 +57,7 @@ class Reputation(Aggregator):
     def consents(self, peer: int, partner: int, round_index: int) -> bool:
         if round_index < self.warmup or peer not in self.private:
             return True
-        mine = self.private[peer]
-        return bool(mine[partner] >= lower_quartile(mine))
+        return self.private[peer].get(partner, 0.0) >= self.levels[peer]
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         scores = similarity(upload.rows, round.layout, self.norm_share)
@@ -76,21 +79,37 @@ class Reputation(Aggregator):
             self.overall[peer] = self.overall.get(peer, 0.0) + score.get(peer, 0.0)
         for k, j in upload.pairs:
             for peer, partner, given in ((k, j, score.get(k, 0.0)), (j, k, score.get(j, 0.0))):
-                self.private.setdefault(peer, np.zeros(peers))[partner] += given
+                opinions = self.private.setdefault(peer, {})
+                opinions[partner] = opinions.get(partner, 0.0) + given
+                self.levels[peer] = quartile_among_zeros(list(opinions.values()), peers)
 
 
 def similarity(rows: Tensor, layout: Layout, norm_share: float = 0.2) -> Tensor:
     """The score [n] of each upload [n, d]: nearness of its norm to the lower median norm (`norm_share`) and of its output
     layer's direction to the coordinate-wise lower median (the rest), minus the lower quartile; 0 where undefined."""
-    deltas = -rows[:, layout.trainable].double()
-    norms = deltas.norm(dim=1)
+    norms = by_rows(rows[:, layout.trainable], lambda block: block.double().norm(dim=1))
     distance = (norms - norms.median()).abs()
     farthest = distance.max()
     nearness = 1 - distance / farthest if farthest > 0 else torch.ones_like(distance)
-    last = deltas[:, layout.last_layer]
-    cosine = (F.cosine_similarity(last, last.median(dim=0).values[None]) + 1) / 2
+    last = rows[:, layout.last_layer]
+    centre = by_columns(last, lambda block: (-block).median(dim=0).values).double()
+    cosine = (by_rows(last, lambda block: F.cosine_similarity(-block.double(), centre[None])) + 1) / 2
     score = norm_share * nearness + (1 - norm_share) * cosine
     return (score - torch.quantile(score, 0.25)).nan_to_num(0.0)
+
+
+def quartile_among_zeros(values: Sequence[float], count: int) -> float:
+    """The lower quartile of `count` numbers: these, and zeros."""
+    ordered = sorted(values)
+    negative, zeros = sum(value < 0 for value in ordered), count - len(ordered)
+
+    def ranked(rank: int) -> float:
+        if rank < negative:
+            return ordered[rank]
+        return 0.0 if rank < negative + zeros else ordered[rank - zeros]
+
+    rank, share = divmod(count - 1, 4)
+    return float(np.quantile([ranked(rank), ranked(min(rank + 1, count - 1))], share / 4))
 
 
 def lower_quartile(values: Vector) -> float:

@@ -24,6 +24,7 @@ class Proximal(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/1812.06127"
     assumes: ClassVar[str] = "peers with different data drift apart in local training"
     cost: ClassVar[str] = "O(d) a local step"
+    workspace: ClassVar[float] = 0.0
 
     mu: Annotated[float, Field(ge=0)] = 0.01
 

@@ -21,6 +21,7 @@ class OneGradient(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/1602.05629"
     assumes: ClassVar[str] = "many rounds"
     cost: ClassVar[str] = "one pass over the peer's data"
+    workspace: ClassVar[float] = 0.0
 
     def local_training(self, trainer: Trainer, peer: int, round: Round) -> Trainer:
         everything = max(round.weights.values(), default=trainer.batch_size)

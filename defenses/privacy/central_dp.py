@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 
+from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload, Visibility
 from fflbench.defenses.privacy.accountant import epsilon
-from fflbench.defenses.privacy.clip import clipped
+from fflbench.defenses.privacy.clip import shortening
 
 
 @dataclass
@@ -23,6 +24,7 @@ class CentralDP(Aggregator):
     needs: ClassVar[Visibility] = Visibility.INDIVIDUAL
     assumes: ClassVar[str] = "the server is trusted; many peers, so that the noise of the mean is small"
     cost: ClassVar[str] = "O(n d)"
+    workspace: ClassVar[float] = 0.1
 
     clip: Annotated[float, Field(gt=0)] = 1.0
     noise: Annotated[float, Field(gt=0)] = 1.0
@@ -33,7 +35,7 @@ class CentralDP(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         self.spent.append((len(round.peers), round.task.peers))
-        mean = clipped(upload.rows, self.clip).mean(0)
+        mean = mean_of(upload.rows, range(len(upload.rows)), shortening(upload.rows, self.clip))
         generator = round.rng.at("central-dp").torch(mean.device)
         scale = self.noise * self.clip / len(upload.rows)
         return Aggregate(mean + torch.empty_like(mean).normal_(0, scale, generator=generator))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fflbench.blocks import by_rows
+
 
 def lengths(rows: Tensor) -> Tensor:
     """The L2 norm [n] of rows [n, d], in double precision: squares of large entries overflow in single."""
-    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
-    return norms
+    return by_rows(rows, lambda block: torch.linalg.vector_norm(block, dim=1, dtype=torch.float64))
 
 
 def median_length(rows: Tensor) -> float:
@@ -23,6 +24,6 @@ def shortening(rows: Tensor, norm: float) -> Tensor:
     return (norm / lengths(rows).clamp(min=1e-12)).clamp(max=1).to(rows.dtype)
 
 
-def clipped(rows: Tensor, norm: float) -> Tensor:
-    """Rows [n, d] scaled down to at most that L2 norm."""
-    return rows * shortening(rows, norm)[:, None]
+def clip(rows: Tensor, norm: float) -> None:
+    """Scale rows [n, d] down to at most that L2 norm, in place."""
+    rows.mul_(shortening(rows, norm)[:, None])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fflbench.contracts import Round, Stage, Upload
 from fflbench.defenses.privacy.accountant import epsilon
-from fflbench.defenses.privacy.clip import clipped
+from fflbench.defenses.privacy.clip import clip
 
 
 @dataclass
@@ -22,6 +22,7 @@ class LocalDP(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/1712.07557"
     assumes: ClassVar[str] = "nobody is trusted; costs accuracy, as the noise of n peers adds up"
     cost: ClassVar[str] = "O(d) a peer"
+    workspace: ClassVar[float] = 0.1
 
     clip: Annotated[float, Field(gt=0)] = 1.0
     noise: Annotated[float, Field(gt=0)] = 0.05
@@ -32,11 +33,11 @@ class LocalDP(Stage):
 
     def share(self, upload: Upload, round: Round) -> Upload:
         self.taken.update(upload.peers)
-        rows = clipped(upload.rows, self.clip)
-        for row, peer in zip(rows, upload.peers, strict=True):
+        clip(upload.rows, self.clip)
+        for row, peer in zip(upload.rows, upload.peers, strict=True):
             generator = round.rng.at("local-dp", peer=peer).torch(row.device)
             row += torch.empty_like(row).normal_(0, self.noise * self.clip, generator=generator)
-        return replace(upload, rows=rows)
+        return upload
 
     def notes(self) -> dict[str, object]:
         rounds = max(self.taken.values(), default=0)

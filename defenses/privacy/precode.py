@@ -44,6 +44,7 @@ class Precode(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/2108.04725"
     assumes: ClassVar[str] = "the observer matches the gradients of all layers; one that leaves out the bottleneck's wins"
     cost: ClassVar[str] = "3 f width more parameters for f features"
+    workspace: ClassVar[float] = 0.0
 
     width: Annotated[int, Field(ge=1)] = 256
     weight: Annotated[float, Field(ge=0)] = 1e-3

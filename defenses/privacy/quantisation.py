@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 
+from fflbench.blocks import row_blocks
 from fflbench.contracts import Round, Stage, Upload
 
 
@@ -19,21 +20,22 @@ class Quantisation(Stage):
     paper: ClassVar[str] = "https://arxiv.org/abs/1610.02132"
     assumes: ClassVar[str] = "no entry of a tensor is far larger than the others"
     cost: ClassVar[str] = "O(d) a peer; bits an entry sent, and 4 bytes a tensor"
+    workspace: ClassVar[float] = 0.2
 
     bits: Annotated[int, Field(ge=2, le=16)] = 4
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        rows, bits = upload.rows.clone(), 0
-        levels = 2 ** (self.bits - 1) - 1
-        generator = round.rng.at("quantisation").torch(rows.device)
+        bits, levels = 0, 2 ** (self.bits - 1) - 1
+        generator = round.rng.at("quantisation").torch(upload.rows.device)
         for parameter in round.layout.parameters:
-            part = rows[:, parameter.offset : parameter.offset + parameter.size]
+            part = upload.rows[:, parameter.offset : parameter.offset + parameter.size]
             if not parameter.trainable:
                 bits += 32 * parameter.size
                 continue
             bits += self.bits * parameter.size + 32
-            unit = part.abs().amax(1, keepdim=True) / levels
-            scaled = part / unit.clamp(min=torch.finfo(part.dtype).tiny)
-            share = torch.rand(part.shape, generator=generator, device=part.device)
-            part.copy_((scaled + share).floor().clamp(-levels, levels) * unit)
-        return replace(upload, rows=rows, row_bytes=(bits + 7) // 8)
+            for block in row_blocks(part):
+                unit = block.abs().amax(1, keepdim=True) / levels
+                scaled = block / unit.clamp(min=torch.finfo(block.dtype).tiny)
+                share = torch.rand(block.shape, generator=generator, device=block.device)
+                block.copy_((scaled + share).floor().clamp(-levels, levels) * unit)
+        return replace(upload, row_bytes=(bits + 7) // 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from fflbench.blocks import by_columns
 from fflbench.contracts import Round, Stage, Upload, Visibility
 
 
@@ -17,7 +18,8 @@ class SecureAggregation(Stage):
     reveals: ClassVar[Visibility] = Visibility.SUM
     assumes: ClassVar[str] = "enough peers stay until the end of the round; the masks are as in the protocol"
     cost: ClassVar[str] = "O(n d); the protocol's key agreement is not counted"
+    workspace: ClassVar[float] = 0.1
 
     def share(self, upload: Upload, round: Round) -> Upload:
-        mean = upload.rows.double().mean(0, keepdim=True).float()
-        return replace(upload, rows=mean, visibility=Visibility.SUM)
+        mean = by_columns(upload.rows, lambda block: block.double().mean(0)).float()
+        return replace(upload, rows=mean[None], visibility=Visibility.SUM)

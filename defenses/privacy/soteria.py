@@ -25,6 +25,7 @@ class Soteria(Stage):
         "the observer needs the last linear layer; the layers below it still leak (Balunovic et al. 2022)"
     )
     cost: ClassVar[str] = "a backward pass a feature in every local step"
+    workspace: ClassVar[float] = 0.0
 
     prune: Annotated[float, Field(gt=0, lt=1)] = 0.8
 

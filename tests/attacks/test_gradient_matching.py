@@ -20,6 +20,7 @@ from fflbench.attacks.reconstruction.simulation import as_trained, cosine_cost, 
 from fflbench.attacks.reconstruction.tableak import RelaxedRows, TabLeak
 from fflbench.attacks.reconstruction.tag import TAG, moved_tokens
 from fflbench.contracts import Examples, Observation, Rng, TaskView
+from fflbench.keeper import Descents
 from fflbench.metrics.images import match, psnr
 from fflbench.metrics.membership import area_under_curve
 from fflbench.metrics.tables import right_features
@@ -162,7 +163,7 @@ class TestSeeThroughGradients:
 def test_descent_follows_the_schedule_and_tells_the_step_size() -> None:
     rates: list[float] = []
     point = torch.zeros(1, requires_grad=True)
-    descend([point], lambda: (point - 1).square().sum(), 80, 0.1, signed=True, after=rates.append)
+    descend([point], lambda: (point - 1).square().sum(), 80, 0.1, Descents().begin(), signed=True, after=rates.append)
     assert [round(rates[i], 6) for i in (0, 29, 30, 49, 50, 69, 70, 79)] == [
         0.1,
         0.1,

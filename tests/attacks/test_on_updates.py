@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fflbench import registry
 from fflbench.attacks.poisoning.alie import ALittleIsEnough, largest_z
+from fflbench.attacks.poisoning.deviation import distances_between
 from fflbench.attacks.poisoning.fang_krum import FangKrum, krum_picks, upper_bound
 from fflbench.attacks.poisoning.fang_trim import FangTrim
 from fflbench.attacks.poisoning.ipm import InnerProductManipulation
@@ -108,7 +109,8 @@ def test_fang_krum_is_what_krum_picks(make_round: MakeRound) -> None:
         assert torch.allclose(rows[0], -strength * honest.mean(0).sign(), atol=1e-6)
         if strength > 1.1e-5:
             assert picked < 2
-            assert 2 * strength > upper_bound(honest, 2) or not krum_picks(2 * rows[0], honest, 2)
+            between = distances_between(honest)
+            assert 2 * strength > upper_bound(honest, between, 2) or not krum_picks(2 * rows[0], honest, between, 2)
 
 
 def test_fang_trim_lies_beyond_the_honest_values(make_round: MakeRound) -> None:

@@ -64,9 +64,9 @@ def test_repeated_median_by_hand(aggregate: Callable[..., torch.Tensor]) -> None
 
 
 def test_repeated_median_works_in_blocks(aggregate: Callable[..., torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = torch.randn(7, 50)
+    rows = torch.randn(7, 150)
     whole = aggregate(RepeatedMedian(), rows)
-    monkeypatch.setattr(RepeatedMedian, "block", 8)
+    monkeypatch.setattr("fflbench.blocks.ENTRIES", 1)
     assert torch.equal(whole, aggregate(RepeatedMedian(), rows))
 
 

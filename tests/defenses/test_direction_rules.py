@@ -190,7 +190,8 @@ class TestDivideAndConquer:
 
 class TestSignGuard:
     def test_the_shares_of_signs(self) -> None:
-        assert sign_shares(torch.tensor([[1.0, -1, 0, 2], [0, 0, 0, 0]])).tolist() == [[0.5, 0.25, 0.25], [0, 1, 0]]
+        rows = torch.tensor([[1.0, 7, -1, 0, 2], [0, 7, 0, 0, 0]])
+        assert sign_shares(rows, torch.tensor([0, 2, 3, 4])).tolist() == [[0.5, 0.25, 0.25], [0, 1, 0]]
 
     def test_filters_by_norm_and_by_signs(self, make_round: MakeRound) -> None:
         """Peers 0-6 are mostly positive; 7 is flipped, 8 far too long, 9 far too short."""

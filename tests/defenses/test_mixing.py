@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from fflbench.contracts import Rng, Upload, Visibility
 from fflbench.defenses.ffl.mixing import FragmentMixing, exchange_mask, swap
-from fflbench.defenses.ffl.pairing import complete_pairs, draw_pairs
+from fflbench.defenses.ffl.pairing import combination, complete_pairs, draw_pairs
 
 
 @settings(deadline=None, max_examples=60)
@@ -32,18 +33,17 @@ def test_swapping_is_its_own_inverse_and_moves_every_entry_whole(size: int, shar
 
 def test_the_mean_is_unchanged_and_every_coordinate_keeps_its_place(make_round: Callable[..., object]) -> None:
     rows = torch.randn(8, 500)
-    shared = FragmentMixing().share(Upload(rows, tuple(range(8))), make_round(rows))
+    shared = FragmentMixing().share(Upload(rows.clone(), tuple(range(8))), make_round(rows))
     assert torch.equal(shared.rows.sort(dim=0).values, rows.sort(dim=0).values)
     assert shared.visibility is Visibility.MIXED
     assert len(shared.pairs) == 4
     assert not any((row == original).all() for row in shared.rows for original in rows)
 
 
-def test_the_rows_given_are_not_changed(make_round: Callable[..., object]) -> None:
-    rows = torch.randn(4, 50)
-    kept = rows.clone()
-    FragmentMixing().share(Upload(rows, (0, 1, 2, 3)), make_round(rows))
-    assert torch.equal(rows, kept)
+def test_fragments_are_swapped_where_they_lie(make_round: Callable[..., object]) -> None:
+    rows = torch.randn(5, 50)
+    shared = FragmentMixing().share(Upload(rows, (0, 1, 2, 3, 4)), make_round(rows))
+    assert shared.rows.data_ptr() == rows.data_ptr()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3085, 0.5])
@@ -92,6 +92,12 @@ def test_complete_pairing_is_a_maximal_matching_of_those_who_both_agree(
     assert all(agree(k, j) and agree(j, k) for k, j in pairs)
     free = set(range(count)) - set(flat)
     assert not any(agree(k, j) and agree(j, k) for k in free for j in free if k != j)
+
+
+def test_pairs_are_numbered_like_combinations() -> None:
+    for count in (2, 3, 7, 20):
+        every = list(combinations(range(0, 2 * count, 2), 2))
+        assert [combination(range(0, 2 * count, 2), index) for index in range(len(every))] == every
 
 
 def test_drawn_pairs_stop_after_the_draws() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fflbench.contracts import Rng, Upload
-from fflbench.defenses.ffl.reputation import Reputation, lower_quartile, similarity
+from fflbench.defenses.ffl.reputation import Reputation, lower_quartile, quartile_among_zeros, similarity
 from tests.conftest import flat_layout
 
 # Four uploads of three entries, the last two of which are the output layer.
@@ -48,7 +50,7 @@ def test_reputations_after_one_exchange(make_round: Callable[..., object]) -> No
     rule.aggregate(Upload(ROWS, (2, 4, 5, 7), pairs=((2, 7), (4, 5))), round_)
     sim = similarity(ROWS, round_.layout).tolist()
     assert rule.overall == pytest.approx({2: sim[0], 4: sim[1], 5: sim[2], 7: sim[3]})
-    assert rule.private[2].tolist() == pytest.approx([0, 0, 0, 0, 0, 0, 0, sim[0]])
+    assert rule.private[2] == pytest.approx({7: sim[0]})
     assert rule.private[7][2] == pytest.approx(sim[3])
     assert rule.private[4][5] == pytest.approx(sim[1])
     rule.aggregate(Upload(ROWS, (2, 4, 5, 7), pairs=((2, 7), (4, 5))), round_)
@@ -75,9 +77,18 @@ def test_without_any_trust_all_weigh_the_same(make_round: Callable[..., object])
     assert result.vector.tolist() == [1, 1, 1]
 
 
+@given(values=st.lists(st.floats(-5, 5) | st.just(0.0), max_size=9), others=st.integers(0, 12))
+def test_the_quartile_of_few_opinions_among_many_zeros(values: list[float], others: int) -> None:
+    """What is not kept counts as 0, to the last bit."""
+    if values or others:
+        expected = lower_quartile(np.array([*values, *[0.0] * others]))
+        assert quartile_among_zeros(values, len(values) + others) == expected
+
+
 def test_consent_follows_the_lower_quartile_after_the_warm_up() -> None:
     rule = Reputation(warmup=2)
-    rule.private[0] = np.array([0.0, -1.0, 3.0, 2.0, 0.0])
+    rule.private[0] = {1: -1.0, 2: 3.0, 3: 2.0}
+    rule.levels[0] = quartile_among_zeros(list(rule.private[0].values()), 5)
     assert rule.consents(0, 1, round_index=1)
     assert not rule.consents(0, 1, round_index=2)
     assert all(rule.consents(0, partner, round_index=2) for partner in (2, 3, 4))

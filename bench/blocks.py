@@ -1,0 +1,60 @@
+"""Work on a large matrix of updates block by block, so that what is computed beside it stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+ENTRIES = 1 << 21
+"""About how many entries of the matrix a block has."""
+
+Rule = Callable[[Tensor], Tensor]
+
+
+def columns_at_once(rows: Tensor) -> int:
+    """How many columns of rows [n, d] make a block: a power of two, so that torch sums a column in the same order as it
+    would in the whole matrix, bit for bit."""
+    return 1 << max(6, (ENTRIES // max(1, len(rows))).bit_length() - 1)
+
+
+def column_blocks(rows: Tensor) -> Sequence[Tensor]:
+    """Rows [n, d] as views [n, k] of neighbouring columns."""
+    return torch.split(rows, columns_at_once(rows), dim=1)
+
+
+def row_blocks(rows: Tensor) -> Sequence[Tensor]:
+    """Rows [n, d] as views [k, d]."""
+    return torch.split(rows, max(1, ENTRIES // max(1, rows.shape[1])))
+
+
+def by_columns(rows: Tensor, rule: Rule) -> Tensor:
+    """What a rule [n, k] -> [k] that looks at each column by itself makes of rows [n, d]."""
+    return _one_by_one(column_blocks(rows), rule, rows.shape[1])
+
+
+def by_rows(rows: Tensor, rule: Rule) -> Tensor:
+    """What a rule [k, d] -> [k] that looks at each row by itself makes of rows [n, d]."""
+    return _one_by_one(row_blocks(rows), rule, len(rows))
+
+
+def _one_by_one(blocks: Sequence[Tensor], rule: Rule, size: int) -> Tensor:
+    """The results in one vector from the start: small ones kept between large blocks would leave the heap full of holes."""
+    found, begin = None, 0
+    for block in blocks:
+        result = rule(block)
+        if found is None:
+            found = result.new_empty(size)
+        found[begin : begin + len(result)] = result
+        begin += len(result)
+    assert found is not None
+    return found
+
+
+def mean_of(rows: Tensor, kept: Tensor | Sequence[int], factors: Tensor | None = None) -> Tensor:
+    """The mean [d] of the `kept` of rows [n, d], row i of them times `factors[i]` where these are given."""
+    index = torch.as_tensor(kept, dtype=torch.long, device=rows.device)
+    if factors is None:
+        return by_columns(rows, lambda block: block[index].mean(0))
+    return by_columns(rows, lambda block: (block[index] * factors[:, None]).mean(0))
