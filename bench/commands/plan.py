@@ -41,6 +41,10 @@ def plan_command(
         console.print(f"incompatible: {line}", markup=False, soft_wrap=True)
     for why, count in stale_records(store, planned).items():
         console.print(f"{count} records here are of these cells but of {why}: not counted", markup=False)
+    largest = max(planned, key=lambda item: item.needs.memory or 0.0)
+    if largest.memory:
+        console.print(f"memory of the largest cell ({largest.cell.specification.name}): {largest.memory}", markup=False,
+                      soft_wrap=True)  # fmt: skip
     open_ = [item for item in planned if not store.path(item.cell.digest).is_file()]
     todo = sum(item.reason is None for item in open_)
     console.print(f"{len(planned)} cells: {len(planned) - len(open_)} have a record, {todo} would run, "

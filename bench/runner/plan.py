@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fflbench.errors import UnfitError
 from fflbench.execution import FULL, Execution
+from fflbench.federation.memory import estimate
 from fflbench.federation.task import load_task
 from fflbench.matching import incompatibility
 from fflbench.records import Specification
@@ -17,10 +19,11 @@ from fflbench.suite import Suite
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell, what it takes of a machine, and why it cannot run, if it cannot."""
+    """A cell, what it takes of a machine (and how that comes about), and why it cannot run, if it cannot."""
 
     cell: Cell
     needs: Resources
+    memory: str
     reason: str | None
 
 
@@ -35,9 +38,25 @@ def plan(
 
 
 def _planned(suite: Suite, specs: list[Specification], execution: Execution) -> Iterator[Planned]:
+    known: dict[tuple[str, str, str], tuple[Resources, str, str | None]] = {}
     for spec in specs:
-        reason = incompatibility(spec, load_task(spec.task).view)
-        yield Planned(make_cell(spec, suite.source, execution), suite.resources(spec.task), reason)
+        pairing = (spec.task.label, spec.attack.label, spec.defense.label)
+        if pairing not in known:  # Seeds make no difference.
+            known[pairing] = _weighed(suite, spec)
+        yield Planned(make_cell(spec, suite.source, execution), *known[pairing])
+
+
+def _weighed(suite: Suite, spec: Specification) -> tuple[Resources, str, str | None]:
+    """What a cell takes, in numbers and in words, and why it cannot run, if it cannot."""
+    task, declared = load_task(spec.task), suite.resources(spec.task)
+    reason = incompatibility(spec, task.view)
+    if reason or declared.memory is not None:
+        return declared, f"{declared.memory:g} GB: as the suite says" if declared.memory else "", reason
+    try:
+        found = estimate(spec, task)
+    except UnfitError as error:
+        return declared, "", str(error)
+    return declared.model_copy(update={"memory": found.total / 1e9}), str(found), None
 
 
 def _check_tasks(specs: list[Specification]) -> None:

@@ -116,6 +116,7 @@ class Run:
             yield from self._settle_known()
             if not self._open_groups():
                 return
+            self._check_memory()
             self._make_room()
             stack.callback(self._leave_claims)
             backend = self._backend()
@@ -138,6 +139,19 @@ class Run:
                 yield None
                 if not self._running:
                     time.sleep(POLL)
+
+    def _check_memory(self) -> None:
+        """Raises `UserError` when a cell that would run cannot fit, whatever runs beside it."""
+        free = free_memory()
+        digests = {group.cells[0].digest for groups in self._ready.values() for group in groups}
+        waiting = [item for item in self.planned if item.cell.digest in digests]
+        largest = max(waiting, key=lambda item: item.needs.memory or 0.0)
+        if (largest.needs.memory or 0.0) > free:
+            raise UserError(
+                f"{largest.cell.specification.name}: needs about {largest.memory}; this machine has {free:.1f} GB free. Use "
+                "fewer peers, less participation or another machine, or give the task `resources = { memory = GB }` if you "
+                "know better"
+            )
 
     def _open_groups(self) -> bool:
         return bool(self._running or self._elsewhere or any(self._ready.values()))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fflbench.records import RecordStore
 from tests.runner.conftest import write_tiny
 
 
@@ -59,6 +60,43 @@ def test_a_rerun_is_instant_and_a_damaged_record_is_named(finished: Path) -> Non
     stray.unlink()
 
 
+def test_status_tells_how_the_last_run_ended_and_what_is_there(finished: Path) -> None:
+    output = fflbench("status", "results/tiny", folder=finished)
+    assert "no run is at work here; the last one (tiny) ended" in output
+    assert "with 12 of 12 cells" in output
+    assert "records: 12 ok" in output
+
+
+def test_quiet_says_only_how_it_ended(finished: Path) -> None:
+    output = fflbench("run", "tiny.toml", "--quiet", "--results", "results/quiet", "--only", "picture", folder=finished)
+    assert output.splitlines()[0].startswith("4 of 4 cells in ")
+    assert len(output.splitlines()) == 2
+
+
+def test_lower_precision_is_recorded_and_gives_other_records(finished: Path) -> None:
+    words = ("run", "tiny.toml", "--only", "clothes/none/fedavg", "--seeds", "0")
+    output = fflbench(*words, "--precision", "bfloat16", folder=finished)
+    assert "1 records here are of these cells but of precision float32: kept, not used" in output
+    assert "1 ok" in output
+    found, _ = RecordStore(finished / "results" / "tiny").read_all()
+    lowered = next(record for record in found if record.provenance.precision == "bfloat16")
+    full = next(record for record in found if record.specification == lowered.specification and record != lowered)
+    assert lowered.metrics["accuracy"] == pytest.approx(full.metrics["accuracy"], abs=10)
+    assert lowered.metrics["test-loss"] != full.metrics["test-loss"]
+    RecordStore(finished / "results" / "tiny").path(lowered.digest).unlink()
+
+
+def test_a_cell_that_cannot_fit_is_said_with_the_estimate_before_anything_runs(finished: Path) -> None:
+    text = (
+        (finished / "tiny.toml").read_text().replace("hidden = [8]", "hidden = [20000]").replace("peers = 6", "peers = 4000")
+    )
+    (finished / "huge.toml").write_text(text)
+    output = fflbench("run", "huge.toml", "--only", "clothes/none/fedavg", folder=finished, code=2)
+    assert "clothes / none / fedavg / seed 0: needs about " in output
+    assert "GB: updates 254.4 (4,000 peers x 15,900,010 parameters)" in output
+    assert "GB free. Use fewer peers" in output
+
+
 def test_plan_shows_the_matrix(finished: Path) -> None:
     output = fflbench("plan", "tiny.toml", "--seeds", "5", folder=finished)
     assert "6 cells: 0 have a record, 6 would run, 0 are incompatible" in output
@@ -102,6 +140,9 @@ class SignedStep(Aggregator):
     (("run", "tiny.toml", "--seeds", "one"), "--seeds: found 'one', needs whole numbers"),
     (("run", "tiny.toml", "--device", "cuda:9"), "--device: found 'cuda:9', which torch cannot use here"),
     (("run", "tiny.toml", "--plugin", "absent.py"), "needs a Python file"),
+    (("run", "greedy.toml"), "greedy.toml: poisoning.tasks.0.resources.memory: found -1, needs"),
+    (("run", "sharing.toml"), "sharing.toml: poisoning.tasks.0.resources.gpus: found 2, needs"),
+    (("status", "nowhere"), "status: nowhere: found no such folder, needs"),
     (("run", "tiny.toml", "--results", "tiny.toml"), "cannot be written to"),
     (("info", "krumm"), "did you mean krum"),
     (("leaderboard", "nowhere"), "nowhere"),
@@ -109,6 +150,9 @@ class SignedStep(Aggregator):
     (("data", "fetch", "imagenet"), "found 'imagenet', can fetch"),
 ])  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(finished: Path, words: tuple[str, ...], message: str) -> None:
+    for name, resources in (("greedy", "memory = -1"), ("sharing", "gpus = 2")):
+        text = (finished / "tiny.toml").read_text().replace("peers = 6", f"peers = 6\nresources = {{ {resources} }}")
+        (finished / f"{name}.toml").write_text(text)
     output = fflbench(*words, folder=finished, code=2)
     assert message in output
     lines = [line for line in output.strip().splitlines() if not line.endswith("loading and checking ...")]
