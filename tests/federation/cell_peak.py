@@ -9,11 +9,13 @@ import sys
 import torch
 
 from fflbench.clock import Clock
+from fflbench.execution import FULL
 from fflbench.federation.memory import estimate
 from fflbench.federation.observation import observe
 from fflbench.federation.rounds import run_rounds
 from fflbench.federation.setup import build_federation
 from fflbench.federation.task import load_task
+from fflbench.keeper import Keeper
 from fflbench.suite import load_suite
 from tests.federation.measured import forget_peak, resident
 
@@ -25,9 +27,9 @@ def main(suite: str) -> None:
         forget_peak()
         before = resident("VmRSS")
         if spec.track == "poisoning":
-            run_rounds(build_federation(spec, torch.device("cpu")), Clock(), lambda done, total: None)
+            run_rounds(build_federation(spec), Clock(), lambda done, total: None, Keeper())
         else:
-            observe(spec, torch.device("cpu"), Clock(), lambda done, total: None)
+            observe(spec, FULL, Clock(), lambda done, total: None, Keeper())
         label = f"{spec.task.label}/{spec.attack.label}/{spec.defense.label}"
         print(json.dumps({"cell": label, "before": before, "peak": resident("VmHWM"), "estimate": expected.total,
                           "updates": expected.updates, "line": str(expected)}), flush=True)  # fmt: skip
