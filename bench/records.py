@@ -96,7 +96,8 @@ class Artefact(pydantic.BaseModel):
 
 
 class Provenance(pydantic.BaseModel):
-    """Where a record comes from. `resumed` is how often the cell went on from a checkpoint."""
+    """Where a record comes from. `resumed` is how often the cell went on from a checkpoint, `memory` the GB that its process
+    held at the peak (0: not known)."""
 
     model_config = _CLOSED
     suite: str
@@ -113,6 +114,7 @@ class Provenance(pydantic.BaseModel):
     threads: int = 1
     precision: str = "float32"
     resumed: int = 0
+    memory: Number = 0.0
     started: str = ""
     finished: str = ""
 

@@ -21,6 +21,7 @@ from fflbench.matching import incompatibility
 from fflbench.metrics.classification import class_accuracies
 from fflbench.metrics.scoring import metrics, score
 from fflbench.records import Artefact, Record, RecordStore, Specification, Status, digest_of
+from fflbench.runner.peak import forget_peak, resident
 from fflbench.runner.provenance import provenance
 from fflbench.runner.sources import engine_digest, plugin_digests
 
@@ -70,6 +71,7 @@ def run_cell(
     `failed`; its traceback is logged."""
     started, keeper = timestamp(), keeper or Keeper()
     cell.execution.prepare()
+    forget_peak()
     try:
         task = load_task(cell.specification.task)
         reason = incompatibility(cell.specification, task.view)
@@ -85,6 +87,8 @@ def run_cell(
         log.exception("failed")
         text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         record = cell.record("failed", started, error=" ".join(text.split())[:500], output=last_lines(store, cell.digest))
+    origin = record.provenance.model_copy(update={"memory": round(resident("VmHWM") / 1e9, 2)})
+    record = record.model_copy(update={"provenance": origin})
     store.write(record)
     return record
 

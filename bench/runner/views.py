@@ -38,5 +38,6 @@ def repeat_record(record: Record, cell: Cell, store: RecordStore) -> Record:
     content = {name: getattr(record, name) for name in kept}
     origin = record.provenance
     own = cell.record(record.status, origin.started, origin.resumed, artefacts=tuple(artefacts), **content)
+    own = own.model_copy(update={"provenance": own.provenance.model_copy(update={"memory": origin.memory})})
     store.write(own)
     return own

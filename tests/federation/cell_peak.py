@@ -16,8 +16,8 @@ from fflbench.federation.rounds import run_rounds
 from fflbench.federation.setup import build_federation
 from fflbench.federation.task import load_task
 from fflbench.keeper import Keeper
+from fflbench.runner.peak import forget_peak, resident
 from fflbench.suite import load_suite
-from tests.federation.measured import forget_peak, resident
 
 
 def main(suite: str) -> None:

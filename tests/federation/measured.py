@@ -4,10 +4,8 @@ prints it as JSON: `{"kind/name": copies of the rows}`."""
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +24,7 @@ from fflbench.contracts import (
     Stage,
     Upload,
 )
+from fflbench.runner.peak import forget_peak, resident
 from tests.conftest import TASK, flat_layout
 
 SIZE, SLOW = (64, 1 << 17), (24, 1 << 18)
@@ -33,17 +32,6 @@ SIZE, SLOW = (64, 1 << 17), (24, 1 << 18)
 ATTACKERS = 0.4
 EARLY, LATE = 3, 30
 """Rounds, in the warm-up of those that have one and after it."""
-
-
-def resident(what: str) -> int:
-    """Bytes of this process: `VmRSS` now, `VmHWM` at the peak since `forget_peak`."""
-    found = re.search(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text())
-    assert found
-    return 1024 * int(found[1])
-
-
-def forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 def growth(call: Callable[[], object]) -> int:
