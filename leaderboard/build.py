@@ -44,10 +44,19 @@ def _remarks(results: Results, reference: str, records: list[Record]) -> list[st
     versions = {(record.provenance.version, record.provenance.commit) for record in records}
     if len(versions) > 1:
         lines.append(f"records of {len(versions)} versions of the code are compared with each other")
+    ways = sorted({way_of_computing(record) for record in records})
+    if len(ways) > 1:
+        lines.append(f"records computed in {len(ways)} ways are compared with each other: {'; '.join(ways[:5])}")
     dirty = sum(record.provenance.dirty for record in records)
     if dirty:
         lines.append(f"{count(dirty, 'record')} made with uncommitted changes")
     return lines
+
+
+def way_of_computing(record: Record) -> str:
+    """Kind of device, threads, precision: what may change the last digits, or more."""
+    source = record.provenance
+    return f"{plain(source.device).partition(':')[0]}, {count(source.threads, 'thread')}, {plain(source.precision)}"
 
 
 def _sources(records: list[Record]) -> list[Source]:
@@ -62,7 +71,8 @@ def _sources(records: list[Record]) -> list[Source]:
             "engine": source.engine,
             "data": source.data,
             "machine": source.machine,
-            "device": f"{source.device}, {count(source.threads, 'thread')}",
+            "device": source.device,
+            "computed": way_of_computing(record),
             "Python": source.python,
             "day finished": source.finished[:10],
             **{f"library {name}": version for name, version in source.libraries.items()},

@@ -209,10 +209,12 @@ def test_mixed_versions_and_uncommitted_changes_are_said(tmp_path: Path) -> None
     found = board_of(
         tmp_path,
         record("flip", version="1"),
-        record("sign", version="2", provenance={"dirty": True}),
+        record("sign", version="2", provenance={"dirty": True, "device": "cuda:1", "precision": "bfloat16"}),
     )
     assert any("2 versions" in line for line in found.problems)
     assert any("1 record made with uncommitted changes" in line for line in found.problems)
+    ways = "records computed in 2 ways are compared with each other: cpu, 1 thread, float32; cuda, 1 thread, bfloat16"
+    assert ways in found.problems
 
 
 def test_a_malicious_server_is_a_threat_of_its_own(tmp_path: Path) -> None:
