@@ -29,7 +29,8 @@ def run_command(source: str, results: Path | None, settings: Settings, quiet: bo
     suite = load_suite(source)
     folder = results or Path("results") / suite.name
     run = start(suite, folder, settings)
-    console.print(f"{suite.name}: {len(run.planned)} cells, {settings.jobs} workers, results in {escape(str(folder))}")
+    where = f"{settings.jobs} workers" if settings.ray is None else f"Ray cluster {settings.ray}"
+    console.print(f"{suite.name}: {len(run.planned)} cells, {escape(where)}, results in {escape(str(folder))}")
     signal.signal(signal.SIGTERM, _interrupt)
     interrupted = False
     try:

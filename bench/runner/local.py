@@ -126,7 +126,7 @@ class LocalWorkers:
             if "trouble" in answer:
                 raise UserError(answer["trouble"])
             record = Record.model_validate(answer["record"], strict=False)
-        return Ended(cell, record, error)
+        return Ended(cell, record, error, died=record is None and not worker.stopped)
 
     def _enforce(self) -> None:
         """Stop every worker whose cell takes more than it may."""

@@ -34,10 +34,10 @@ RESERVE = 2 * 2**20
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run a suite. `retry_failed` runs failed cells again; `fail_fast` stops at the first that fails; `checkpoint` is
-    in seconds."""
+    """How to run a suite. `jobs` None is as many as there is room for on the cluster at `ray`; `retry_failed` runs failed
+    cells again; `fail_fast` stops at the first that fails; `checkpoint` is in seconds."""
 
-    jobs: int = 1
+    jobs: int | None = 1
     execution: Execution = FULL
     only: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
@@ -46,6 +46,12 @@ class Settings:
     retry_failed: bool = False
     fail_fast: bool = False
     checkpoint: float = 60.0
+    ray: str | None = None
+
+    @property
+    def writers(self) -> int:
+        """How many cells may write their results at the same time."""
+        return 1 if self.ray else self.jobs or 1
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class Run:
         self._elsewhere: dict[str, _Group] = {}
         self._failed_before: set[str] = set()
         self._next_look = 0.0
+        self._workers = self.settings.jobs or 0
         self._began = time.time()
 
     @property
@@ -120,6 +127,7 @@ class Run:
             stack.callback(self._leave_claims)
             backend = self._backend()
             stack.callback(backend.close)
+            self._workers = backend.workers
             yield from self._compute(backend)
 
     def _compute(self, backend: Backend) -> Iterator[Finished | None]:
@@ -144,7 +152,12 @@ class Run:
 
     def _backend(self) -> Backend:
         settings = self.settings
-        jobs = min(settings.jobs, sum(map(len, self._ready.values())))
+        if settings.ray:
+            from fflbench.runner.cluster import RayCluster
+
+            return RayCluster(settings.ray, self.store, settings.plugins, settings.limits, settings.checkpoint,
+                              settings.execution, settings.jobs, self.notices.append)  # fmt: skip
+        jobs = min(settings.jobs or 1, sum(map(len, self._ready.values())))
         return LocalWorkers(jobs, self.store, settings.plugins, settings.limits, settings.checkpoint,
                             settings.execution.device, free_memory())  # fmt: skip
 
@@ -279,7 +292,7 @@ class Run:
         left = self.seconds_left()
         return {
             "suite": self.suite, "cells": len(self.planned), "done": len(self.finished), "counts": dict(self.counts),
-            "computed": self.computed, "jobs": self.settings.jobs, "started": self._began, "left_s": left,
+            "computed": self.computed, "jobs": self._workers, "started": self._began, "left_s": left,
             "running": self.running,
             "elsewhere": len(self._elsewhere),
         }  # fmt: skip
@@ -287,14 +300,14 @@ class Run:
     # --------------------------------------------------------------------------------------------------------- disk
 
     def _make_room(self) -> None:
-        if not self.store.refill_reserve(RESERVE * self.settings.jobs):
+        if not self.store.refill_reserve(RESERVE * self.settings.writers):
             raise UserError(f"results folder {self.store.folder}: the disk is full; "
-                            f"needs {RESERVE * self.settings.jobs // 2**20} MiB to start")  # fmt: skip
+                            f"needs {RESERVE * self.settings.writers // 2**20} MiB to start")  # fmt: skip
 
     def _room_on_disk(self) -> bool:
         """Whether new cells may start. Once the reserve was needed, the running ones are finished, no others begun, until
         there is room again."""
-        if self.store.refill_reserve(RESERVE * self.settings.jobs):
+        if self.store.refill_reserve(RESERVE * self.settings.writers):
             return True
         if not self._running:
             raise UserError(f"results folder {self.store.folder}: cannot be written to (the disk is full); what is finished "
