@@ -11,9 +11,13 @@ import math
 import os
 import platform
 import shutil
-from contextlib import suppress
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from fflbench import registry
@@ -86,8 +90,9 @@ class Site:
         if state is not None:
             self._store.write_file(kept, state)
         try:
-            self._workers.start(order.cell, needs)
             watch = _Watch(self._store, order.digest, board)
+            with _nothing_to_import():
+                self._workers.start(order.cell, needs)
             while not (ended := self._workers.wait(LOOK)):
                 watch.look()
             return self._outcome(ended[0], order.digest)
@@ -120,6 +125,9 @@ class _Watch:
         self._paths = (store.folder / "running" / f"{digest}.json", store.checkpoint(digest))
         self._node = ray.get_runtime_context().get_node_id()
         self._seen = (0, _changed(self._paths[1]))
+        # At once: the driver must know the node of a cell that is gone the next moment.
+        begun = {"pid": os.getpid(), "since": time.time(), "done": 0, "total": 0, "node": self._node}
+        self._board.tell.remote(digest, begun, None)
 
     def look(self) -> None:
         now = (_changed(self._paths[0]), _changed(self._paths[1]))
@@ -134,6 +142,16 @@ class _Watch:
             self._seen = now
         if note is not None or state is not None:
             self._board.tell.remote(self._digest, note, state)
+
+
+@contextmanager
+def _nothing_to_import() -> Iterator[None]:
+    """A process started inside does not import this one's main module, which is Ray's and costs seconds."""
+    ours, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = ours
 
 
 def _changed(path: Path) -> int:

@@ -119,7 +119,7 @@ class Run:
         with ExitStack() as stack:
             stack.callback(lambda: self._presence.leave(self._news()))
             stack.callback(self.store.drop_reserve)
-            self._presence.beat(self._news(), now=True)
+            self._presence.beat(self._news, now=True)
             yield from self._settle_known()
             if not self._open_groups():
                 return
@@ -141,7 +141,7 @@ class Run:
                     if self.stopped_early:
                         return
             yield from self._look_elsewhere()
-            self._presence.beat(self._news())
+            self._presence.beat(self._news)
             if not ended:
                 yield None
                 if not self._running:
