@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -26,10 +27,10 @@ def connect(address: str, cores: int) -> Any:
         raise UserError('--ray: needs ray: pip install "fflbench[ray]"') from None
     if address not in ("auto", "local"):
         _check(address)
-    more = {"num_cpus": cores, "include_dashboard": False} if address == "local" else {}
+    more: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False} if address == "local" else {}
     interrupt = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", namespace="fflbench", **more)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, namespace="fflbench", **more)
     except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"--ray: no cluster at {address!r} that this machine is part of ({reason}); "

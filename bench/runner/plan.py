@@ -37,7 +37,7 @@ def plan(
 def _planned(suite: Suite, specs: list[Specification], execution: Execution) -> Iterator[Planned]:
     reasons: dict[tuple[str, ...], str | None] = {}
     for spec in specs:
-        who = (spec.track, spec.task.label, spec.attack.label, spec.defense.label)  # Seeds decide nothing here.
+        who = (spec.track, spec.task.label, spec.attack.label, spec.defense.label)  # A seed draws numbers, never shapes.
         if who not in reasons:
             reasons[who] = incompatibility(spec, load_task(spec.task).view)
         yield Planned(make_cell(spec, suite.source, execution), suite.resources(spec.task), reasons[who])
