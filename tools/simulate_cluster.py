@@ -1,7 +1,8 @@
 """What grows with the number of cells and of peers, measured without a cluster: the scheduler and the record store.
 
 python tools/simulate_cluster.py cells 1000 10000 100000   # the run's loop with cells that end at once
-python tools/simulate_cluster.py peers 100000              # one round with a thousandth of the peers
+python tools/simulate_cluster.py tasks 1000 4000           # the same through a real Ray on this machine
+python tools/simulate_cluster.py peers 1000 10000 100000   # one round with a thousandth of the peers
 
 Each prints a Markdown table. The cells are real ones of a small suite, planned, claimed, recorded and read by the code that
 a run uses; only computing them is left out.
@@ -21,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import psutil
 
 from fflbench.clock import Clock
@@ -34,6 +36,9 @@ from fflbench.leaderboard.results import load_results
 from fflbench.records import RecordStore
 from fflbench.runner.backend import Backend, Ended
 from fflbench.runner.cell import Cell
+from fflbench.runner.cluster import RayCluster
+from fflbench.runner.local import Limits
+from fflbench.runner.node import Outcome
 from fflbench.runner.plan import plan
 from fflbench.runner.run import Run, Settings
 from fflbench.runner.stale import stale_records
@@ -51,13 +56,14 @@ defenses = [{defenses}]
 attacks = [{attacks}]
 [[poisoning.tasks]]
 label = "clothes"
-dataset = "fashion-mnist-small"
+dataset = {dataset}
 model = {{ name = "mlp", hidden = [8] }}
 peers = {peers}
 participation = {participation}
 rounds = {rounds}
 batch_size = 10
 """
+CLOTHES = '"fashion-mnist-small"'
 
 
 class Instant:
@@ -103,7 +109,7 @@ class SimulatedRun(Run):
 
 def cells(count: int, folder: Path) -> dict[str, str]:
     """What a run of that many cells costs its driver, by step."""
-    suite = load_suite(_suite(folder, peers=10, participation=1.0, rounds=20))
+    suite = load_suite(_suite(folder, dataset=CLOTHES, peers=10, participation=1.0, rounds=20))
     seeds = tuple(range(count // (len(DEFENSES) * len(ATTACKS))))
     plan(suite, seeds=(0,))[0].cell.record("ok")  # What is loaded once is not a cost of each cell.
     before = _memory()
@@ -129,9 +135,48 @@ def cells(count: int, folder: Path) -> dict[str, str]:
     return row
 
 
+class TasksRun(Run):
+    """The real loop and the real cluster of this machine, with as many tasks in flight as a cluster of a thousand cores."""
+
+    def _backend(self) -> Backend:
+        import ray
+
+        cluster = RayCluster("local", self.store, (), Limits(), 60.0, FULL, None, self.notices.append)
+        vars(cluster).update(_task=ray.remote(max_retries=0)(_no_cell), _resources=lambda: {"CPU": AT_ONCE})
+        return cluster
+
+
+def _no_cell(*arguments: object) -> Outcome:
+    return Outcome("here", error="simulated")
+
+
+def tasks(count: int, folder: Path) -> dict[str, str]:
+    """What a cell costs the driver with Ray, once the first hundred are done."""
+    suite = load_suite(_suite(folder, dataset=CLOTHES, peers=10, participation=1.0, rounds=20))
+    planned = plan(suite, seeds=tuple(range(count // (len(DEFENSES) * len(ATTACKS)))))
+    run = TasksRun("simulated", planned, RecordStore(folder / "results"), Settings(ray="local", jobs=None))
+    begin = 0.0
+    for _ in run.go():
+        if not begin and len(run.finished) >= 100:
+            begin, done = time.perf_counter(), len(run.finished)
+    return {"tasks": f"{count:,}", "all of it (ms a cell)": _each(time.perf_counter() - begin, count - done)}
+
+
 def peers(count: int, folder: Path) -> dict[str, str]:
-    """What that many peers cost one process, of whom a thousandth takes part in the one round."""
-    suite = load_suite(_suite(folder, peers=count, participation=0.001, rounds=1))
+    """What that many peers, with two rows of a table each, cost one process; a thousandth takes part in the one round."""
+    draw = np.random.default_rng(0)
+    arrays = {
+        name: values
+        for part, size in (("train", 2 * count), ("test", 1000))
+        for name, values in (
+            (f"{part}_inputs", draw.normal(size=(size, 10))),
+            (f"{part}_targets", np.arange(size) % 2),
+        )
+    }
+    np.savez(folder / "table.npz", **arrays)
+    table = f'{{ name = "table", path = "{folder / "table.npz"}" }}'
+    # At least ten take part, so that there is somebody to attack.
+    suite = load_suite(_suite(folder, dataset=table, peers=count, participation=max(0.001, 10 / count), rounds=1))
     spec = suite.cells(only=("*/sign-flip/fedavg",))[0]
     load_task(spec.task)
     before = _memory()
@@ -145,11 +190,11 @@ def peers(count: int, folder: Path) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("cells", "peers"))
+    parser.add_argument("what", choices=("cells", "tasks", "peers"))
     parser.add_argument("counts", nargs="+", type=int)
     parser.add_argument("--folder", type=Path, help="where the results folders lie while it runs; decides the disk")
     given = parser.parse_args()
-    measure = {"cells": cells, "peers": peers}[given.what]
+    measure = {"cells": cells, "tasks": tasks, "peers": peers}[given.what]
     rows = []
     for count in given.counts:
         with _folder(given.folder) as folder:
