@@ -89,17 +89,19 @@ def test_the_same_records_as_here_and_a_cell_that_misbehaves_fails_alone(cluster
     registry.load_file(plugin)
     bad = ("far-raising", "far-killed", "far-exiting")
     suite = write_tiny(tmp_path, "neighbourly", *bad, "far-hanging", "parricide")
-    settings = {"plugins": (plugin,), "limits": Limits(seconds=25.0), "seeds": (0,)}
-    everything = {**settings, "only": ("clothes/none", "picture")}
-    far = run(suite, tmp_path / "far", ray=cluster.address, jobs=None, **everything)
-    local_only = ("picture", *(f"clothes/none/{name}" for name in ("fedavg", "ffl", "neighbourly", *bad)))
-    run(suite, tmp_path / "here", jobs=1, **{**settings, "only": local_only})
+    common = ("picture", *(f"clothes/none/{name}" for name in ("fedavg", "ffl", "neighbourly", *bad)))
+    settings = {"plugins": (plugin,), "seeds": (0,)}
+    on_cluster = {**settings, "ray": cluster.address, "jobs": None}
+    far = run(suite, tmp_path / "far", only=(*common, "clothes/none/parricide"), **on_cluster)
+    run(suite, tmp_path / "here", only=common, jobs=1, **settings)
+    run(suite, tmp_path / "hang", only=("clothes/none/far-hanging",), limits=Limits(seconds=8.0), **on_cluster)
 
     found, here = records(tmp_path / "far"), records(tmp_path / "here")
-    parricide, hanging = (found.pop(f"clothes / none / {name} / seed 0") for name in ("parricide", "far-hanging"))
+    parricide = found.pop("clothes / none / parricide / seed 0")
+    (hanging,) = records(tmp_path / "hang").values()
     assert len(here) == 8
     assert comparable(found) == comparable(here)
-    assert hanging.error == "took longer than the limit of 25 s and was stopped"
+    assert hanging.error == "took longer than the limit of 8 s and was stopped"
     assert parricide.status == "failed"
     assert "its process on the node died" in parricide.error
     raising = found["clothes / none / far-raising / seed 0"]
