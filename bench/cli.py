@@ -66,7 +66,7 @@ Lowered = Annotated[Precision, typer.Option("--precision", help="Of the networks
 def run(
     suite: SuiteName,
     results: Results = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes. [default: cores]")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Cells at once. [default: cores]")] = None,
     only: Only = None,
     seeds: Seeds = "",
     plugin: Plugins = None,
@@ -76,6 +76,9 @@ def run(
     limit: Annotated[float, typer.Option(min=0, help="Minutes a cell may take; 0 for no limit.")] = 360,
     memory: Annotated[float, typer.Option(min=0, help="GB of memory a cell may take; 0 for no limit.")] = 0,
     checkpoint: Annotated[float, typer.Option(min=0.01, help="Minutes between two checkpoints of a cell.")] = 1,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on a Ray cluster: auto, local or HOST:PORT.")
+    ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary at the end.")] = False,
@@ -92,18 +95,19 @@ def run(
         typer.echo(f"{suite}: loading and checking ...")
     from fflbench.commands.run import run_command
     from fflbench.runner.local import Limits
-    from fflbench.runner.run import Settings
+    from fflbench.runner.options import Settings
 
     settings = Settings(
-        jobs=jobs or os.cpu_count() or 1,
+        jobs=jobs if ray else jobs or os.cpu_count() or 1,
         plugins=_load(plugin),
-        execution=_execution(device, threads, precision),
+        execution=_execution(device, threads, precision, here=ray is None),
         only=tuple(only or ()),
         seeds=_seeds(seeds),
         limits=Limits(seconds=limit * 60 or None, memory=memory or None),
         retry_failed=retry_failed,
         fail_fast=fail_fast,
         checkpoint=checkpoint * 60,
+        ray=ray,
     )
     raise typer.Exit(run_command(suite, results, settings, quiet))
 
@@ -252,9 +256,13 @@ def _load(files: list[Path] | None) -> tuple[Path, ...]:
     return tuple(path.resolve() for path in files)
 
 
-def _execution(device: str, threads: int, precision: Precision) -> Execution:
+def _execution(device: str, threads: int, precision: Precision, here: bool = True) -> Execution:
     from fflbench.execution import Execution, check_device
 
+    if not here:
+        if device not in ("cpu", "cuda"):
+            raise UserError(f"--device: found {device!r}, needs cpu or cuda with --ray, which chooses the GPU")
+        return Execution(device, threads, precision.value)
     return Execution(check_device(device), threads, precision.value)
 
 

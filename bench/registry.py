@@ -111,10 +111,10 @@ def plugins(kind: str) -> dict[str, Plugin]:
 
 def find(kind: str, name: str, where: str | None = None) -> Plugin:
     """The plug-in of that name. Raises `UserError` that suggests the nearest names."""
-    known = plugins(kind)
-    if name not in known:
-        raise unknown(name, known, where or kind, f"`fflbench list {kind}` shows all")
-    return known[name]
+    found = _from_files.get((kind, name)) or _installed().get((kind, name))
+    if found is None:
+        raise unknown(name, plugins(kind), where or kind, f"`fflbench list {kind}` shows all")
+    return found
 
 
 def unknown(name: str, known: Iterable[str], where: str, otherwise: str) -> UserError:

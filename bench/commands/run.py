@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 
@@ -15,9 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from fflbench.commands.wording import duration
 from fflbench.records import Status
+from fflbench.runner.options import Settings
 from fflbench.runner.progress import progress_of
-from fflbench.runner.run import Finished, Run, Settings, start
+from fflbench.runner.run import Run, start
+from fflbench.runner.settled import Finished
 from fflbench.suite import load_suite
+
+ROWS = 16
+"""Running cells that are shown at once."""
 
 HEADLINE = {"poisoning": ("accuracy", "accuracy {:.1f}%"), "reconstruction": ("psnr", "PSNR {:.1f} dB")}
 STYLE: dict[Status, str] = {"ok": "green", "diverged": "yellow", "incompatible": "dim", "failed": "red"}
@@ -29,7 +35,8 @@ def run_command(source: str, results: Path | None, settings: Settings, quiet: bo
     suite = load_suite(source)
     folder = results or Path("results") / suite.name
     run = start(suite, folder, settings)
-    console.print(f"{suite.name}: {len(run.planned)} cells, {settings.jobs} workers, results in {escape(str(folder))}")
+    where = f"{settings.jobs} workers" if settings.ray is None else f"Ray cluster {settings.ray}"
+    console.print(f"{suite.name}: {len(run.planned)} cells, {escape(where)}, results in {escape(str(folder))}")
     signal.signal(signal.SIGTERM, _interrupt)
     interrupted = False
     try:
@@ -81,8 +88,8 @@ class Notices:
 
 
 def _show_running(run: Run, display: Progress, shown: dict[str, TaskID]) -> None:
-    running = progress_of(run.store)
-    names = run.running
+    names = dict(islice(run.running.items(), ROWS))
+    running = progress_of(run.store, names)
     for digest in set(shown) - set(names):
         display.remove_task(shown.pop(digest))
     for digest, name in names.items():

@@ -24,7 +24,7 @@ def status_command(folder: Path) -> int:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     store, runs = RecordStore(folder), journals(folder)
     alive = [run for run in runs if run.alive]
-    progress = progress_of(store)
+    progress = progress_of(store, [digest for run in alive for digest in run.values["running"]])
     for run in alive:
         for line in _running(run, progress):
             console.print(line)

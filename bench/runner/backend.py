@@ -12,11 +12,12 @@ from fflbench.settings import Resources
 
 @dataclass(frozen=True)
 class Ended:
-    """A cell that a backend is done with: its record, or why there is none."""
+    """A cell that a backend is done with: its record, or why there is none. `died`: its process did, by itself."""
 
     cell: Cell
     record: Record | None
     error: str = ""
+    died: bool = False
 
 
 class Backend(Protocol):

@@ -124,7 +124,8 @@ class LocalWorkers:
         if answer is None:
             _kill(worker.process)
             worker.pipe.close()
-            return Ended(worker.cell, None, worker.stopped or f"its process died ({_death(worker.process.exitcode)})")
+            died = f"its process died ({_death(worker.process.exitcode)})"
+            return Ended(worker.cell, None, worker.stopped or died, died=not worker.stopped)
         self._idle.append(worker)
         if "trouble" in answer:
             raise UserError(answer["trouble"])

@@ -14,6 +14,7 @@ import os
 import platform
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,13 @@ class Presence:
         self._beats, self._next_beat = 0, 0.0
         self._watched: dict[str, tuple[object, float]] = {}
 
-    def beat(self, news: dict[str, Any], now: bool = False) -> None:
+    def beat(self, news: Callable[[], dict[str, Any]], now: bool = False) -> None:
         """A sign of life, with news for `fflbench status`. A disk that is full must not end a run here."""
         if not now and time.monotonic() < self._next_beat:
             return
         self._next_beat, self._beats = time.monotonic() + BEAT, self._beats + 1
         with suppress(OSError):
-            text = json.dumps({**self._about, "beat": self._beats, "seen": time.time(), **news})
+            text = json.dumps({**self._about, "beat": self._beats, "seen": time.time(), **news()})
             self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._path.with_suffix(".new")
             temporary.write_text(text)
@@ -95,7 +96,7 @@ class Presence:
 
     def leave(self, news: dict[str, Any]) -> None:
         """The last sign of life; only the newest few runs of a folder are remembered."""
-        self.beat({**news, "left": True}, now=True)
+        self.beat(lambda: {**news, "left": True}, now=True)
         paths = sorted(_runs(self._folder).glob("*.json"), key=lambda path: path.stat().st_mtime)
         for path in paths[:-10]:
             if self._gone(path.stem):

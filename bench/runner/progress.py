@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fflbench.records import RecordStore
@@ -17,10 +18,10 @@ class Progress:
     since: float
 
 
-def progress_of(store: RecordStore) -> dict[str, Progress]:
-    """By digest."""
+def progress_of(store: RecordStore, digests: Iterable[str]) -> dict[str, Progress]:
+    """By digest, of those cells that say."""
     found = {}
-    for path in (store.folder / "running").glob("*.json"):
+    for path in (store.folder / "running" / f"{digest}.json" for digest in digests):
         try:
             values = json.loads(path.read_text())
             found[path.stem] = Progress(int(values["done"]), int(values["total"]), float(values["since"]))

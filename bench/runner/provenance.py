@@ -28,7 +28,7 @@ def provenance(
         plugins=plugin_digests(spec),
         engine=engine_digest(),
         data=data,
-        libraries={name: metadata.version(name) for name in LIBRARIES},
+        libraries=_libraries(),
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.machine()}",
         device=execution.device,
@@ -38,6 +38,11 @@ def provenance(
         started=started,
         finished=finished,
     )
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    return {name: metadata.version(name) for name in LIBRARIES}
 
 
 @cache

@@ -4,7 +4,7 @@ with other runs."""
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,61 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from fflbench.errors import UserError
-from fflbench.execution import FULL, Execution
 from fflbench.records import Record, RecordStore, Status, write_atomically
 from fflbench.runner.backend import Backend, Ended
 from fflbench.runner.cell import Cell, last_lines, timestamp
-from fflbench.runner.local import Limits, LocalWorkers
+from fflbench.runner.local import LocalWorkers
+from fflbench.runner.options import Settings
 from fflbench.runner.plan import Planned, plan
 from fflbench.runner.presence import Presence
 from fflbench.runner.resources import free_memory
+from fflbench.runner.settled import Finished, Group
 from fflbench.runner.stale import stale_records
 from fflbench.runner.views import repeat_record, view_of
-from fflbench.settings import Resources
 from fflbench.suite import Suite
 
 POLL = 0.5
 """Seconds between two looks at everything, when nothing happens."""
 
-RESERVE = 2 * 2**20
-"""Bytes of disk kept free for each worker's record and pictures."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run a suite. `retry_failed` runs failed cells again; `fail_fast` stops at the first that fails; `checkpoint` is
-    in seconds."""
-
-    jobs: int = 1
-    execution: Execution = FULL
-    only: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = ()
-    plugins: tuple[Path, ...] = ()
-    limits: Limits = field(default_factory=Limits)
-    retry_failed: bool = False
-    fail_fast: bool = False
-    checkpoint: float = 60.0
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A cell that is settled; `new` is False for one that had its record before or got it from another run."""
-
-    cell: Cell
-    status: Status
-    error: str
-    metrics: dict[str, float | None]
-    seconds: float
-    new: bool
-
-
-@dataclass
-class _Group:
-    """Cells with the same view: the first is computed, the others repeat its record."""
-
-    view: str
-    cells: list[Cell]
-    needs: Resources
+AHEAD = 64
+"""Cells that are looked at for one that fits when the next in turn does not."""
 
 
 @dataclass
@@ -88,11 +51,12 @@ class Run:
 
     def __post_init__(self) -> None:
         self._presence = Presence(self.store.folder)
-        self._ready: dict[Resources, deque[_Group]] = defaultdict(deque)
-        self._running: dict[str, _Group] = {}
-        self._elsewhere: dict[str, _Group] = {}
+        self._ready: deque[Group] = deque()
+        self._running: dict[str, Group] = {}
+        self._elsewhere: dict[str, Group] = {}
         self._failed_before: set[str] = set()
         self._next_look = 0.0
+        self._workers = self.settings.jobs or 0
         self._began = time.time()
 
     @property
@@ -112,15 +76,17 @@ class Run:
         with ExitStack() as stack:
             stack.callback(lambda: self._presence.leave(self._news()))
             stack.callback(self.store.drop_reserve)
-            self._presence.beat(self._news(), now=True)
+            self._presence.beat(self._news, now=True)
             yield from self._settle_known()
             if not self._open_groups():
                 return
-            self._check_memory()
+            if self.settings.ray is None:
+                self._check_memory()
             self._make_room()
             stack.callback(self._leave_claims)
             backend = self._backend()
             stack.callback(backend.close)
+            self._workers = backend.workers
             yield from self._compute(backend)
 
     def _compute(self, backend: Backend) -> Iterator[Finished | None]:
@@ -134,7 +100,7 @@ class Run:
                     if self.stopped_early:
                         return
             yield from self._look_elsewhere()
-            self._presence.beat(self._news())
+            self._presence.beat(self._news)
             if not ended:
                 yield None
                 if not self._running:
@@ -143,7 +109,7 @@ class Run:
     def _check_memory(self) -> None:
         """Raises `UserError` when a cell that would run cannot fit, whatever runs beside it."""
         free = free_memory()
-        digests = {group.cells[0].digest for groups in self._ready.values() for group in groups}
+        digests = {group.cells[0].digest for group in self._ready}
         waiting = [item for item in self.planned if item.cell.digest in digests]
         largest = max(waiting, key=lambda item: item.needs.memory or 0.0)
         if (largest.needs.memory or 0.0) > free:
@@ -154,11 +120,16 @@ class Run:
             )
 
     def _open_groups(self) -> bool:
-        return bool(self._running or self._elsewhere or any(self._ready.values()))
+        return bool(self._running or self._elsewhere or self._ready)
 
     def _backend(self) -> Backend:
         settings = self.settings
-        jobs = min(settings.jobs, sum(map(len, self._ready.values())))
+        if settings.ray:
+            from fflbench.runner.cluster import RayCluster
+
+            return RayCluster(settings.ray, self.store, settings.plugins, settings.limits, settings.checkpoint,
+                              settings.execution, settings.jobs, self.notices.append)  # fmt: skip
+        jobs = min(settings.jobs or 1, len(self._ready))
         return LocalWorkers(jobs, self.store, settings.plugins, settings.limits, settings.checkpoint,
                             settings.execution.device, free_memory())  # fmt: skip
 
@@ -166,7 +137,7 @@ class Run:
 
     def _settle_known(self) -> Iterator[Finished]:
         """Cells with a record, and those that cannot run; what is left is ready, in groups."""
-        groups: dict[str, _Group] = {}
+        groups: dict[str, Group] = {}
         seen: dict[str, str] = {}
         for item in self.planned:
             cell = item.cell
@@ -181,12 +152,12 @@ class Run:
                 yield self._add(cell, record)
             else:
                 view = view_of(cell)
-                groups.setdefault(view, _Group(view, [], item.needs)).cells.append(cell)
+                groups.setdefault(view, Group(view, [], item.needs)).cells.append(cell)
         for view, group in groups.items():
             if view in seen and (settled := self._repeated(seen[view], group)):
                 yield from settled
             else:
-                self._ready[group.needs].append(group)
+                self._ready.append(group)
 
     def _known(self, cell: Cell) -> Record | None:
         """The record of a cell that need not run; None also for one that failed, if failed cells are to run again."""
@@ -200,7 +171,7 @@ class Run:
             return None
         return record
 
-    def _repeated(self, source: str, group: _Group) -> list[Finished]:
+    def _repeated(self, source: str, group: Group) -> list[Finished]:
         """The cells of a group settled by a record of the same view; none when that cannot be read any more."""
         try:
             record = self.store.read(source)
@@ -214,26 +185,27 @@ class Run:
         """Start what fits, if it is ours and there is disk for what comes out of it."""
         if not self._room_on_disk():
             return
-        for needs, groups in self._ready.items():
-            while groups and backend.fits(needs):
-                group = groups.popleft()
-                if not self._claim(group):
-                    self._elsewhere[group.view] = group
-                    continue
-                found = self._found_meanwhile(group)
-                if found:
-                    yield from found
-                    continue
+        passed: list[Group] = []
+        while self._ready and len(passed) < AHEAD:
+            group = self._ready.popleft()
+            if not backend.fits(group.needs):
+                passed.append(group)
+            elif not self._claim(group):
+                self._elsewhere[group.view] = group
+            elif found := self._found_meanwhile(group):
+                yield from found
+            else:
                 self._running[group.cells[0].digest] = group
-                backend.start(group.cells[0], needs)
+                backend.start(group.cells[0], group.needs)
+        self._ready.extendleft(reversed(passed))
 
-    def _claim(self, group: _Group) -> bool:
+    def _claim(self, group: Group) -> bool:
         try:
             return self._presence.claim(group.view)
         except OSError as error:
             raise UserError(f"results folder {self.store.folder}: cannot be written to ({error.strerror})") from None
 
-    def _found_meanwhile(self, group: _Group) -> list[Finished]:
+    def _found_meanwhile(self, group: Group) -> list[Finished]:
         """A group settled by another run between our first look and our claim."""
         lead = group.cells[0]
         try:
@@ -258,7 +230,7 @@ class Run:
         self._presence.release(group.view)
         return settled
 
-    def _settle_group(self, group: _Group, record: Record, new: bool) -> list[Finished]:
+    def _settle_group(self, group: Group, record: Record, new: bool) -> list[Finished]:
         followers = [self._add(cell, repeat_record(record, cell, self.store), new) for cell in group.cells[1:]]
         return [self._add(group.cells[0], record, new), *followers]
 
@@ -283,7 +255,7 @@ class Run:
             if found:
                 yield from found
             else:
-                self._ready[group.needs].appendleft(group)
+                self._ready.appendleft(group)
 
     def _leave_claims(self) -> None:
         for group in self._running.values():
@@ -293,7 +265,7 @@ class Run:
         left = self.seconds_left()
         return {
             "suite": self.suite, "cells": len(self.planned), "done": len(self.finished), "counts": dict(self.counts),
-            "computed": self.computed, "jobs": self.settings.jobs, "started": self._began, "left_s": left,
+            "computed": self.computed, "jobs": self._workers, "started": self._began, "left_s": left,
             "running": self.running,
             "elsewhere": len(self._elsewhere),
         }  # fmt: skip
@@ -301,14 +273,14 @@ class Run:
     # --------------------------------------------------------------------------------------------------------- disk
 
     def _make_room(self) -> None:
-        if not self.store.refill_reserve(RESERVE * self.settings.jobs):
+        if not self.store.refill_reserve(self.settings.reserve):
             raise UserError(f"results folder {self.store.folder}: the disk is full; "
-                            f"needs {RESERVE * self.settings.jobs // 2**20} MiB to start")  # fmt: skip
+                            f"needs {self.settings.reserve // 2**20} MiB to start")  # fmt: skip
 
     def _room_on_disk(self) -> bool:
         """Whether new cells may start. Once the reserve was needed, the running ones are finished, no others begun, until
         there is room again."""
-        if self.store.refill_reserve(RESERVE * self.settings.jobs):
+        if self.store.refill_reserve(self.settings.reserve):
             return True
         if not self._running:
             raise UserError(f"results folder {self.store.folder}: cannot be written to (the disk is full); what is finished "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -17,16 +18,19 @@ PACKAGE = "fflbench"
 @cache
 def source_digest(*files: Path) -> str:
     """SHA-256 over these files and all that they import, directly or not, from fflbench or from their own folder."""
-    found: dict[Path, str] = {}
-    todo = list(files)
-    while todo:
-        path = todo.pop()
-        if path in found:
-            continue
-        data = path.read_bytes()
-        found[path] = hashlib.sha256(data).hexdigest()
-        todo += _imported(data, path)
-    return digest_of(sorted(found.values()))
+    return digest_of(sorted(hashlib.sha256(data).hexdigest() for data in _closure(files, ours=True).values()))
+
+
+def neighbours(*files: Path) -> dict[Path, bytes]:
+    """These files and all that they import, directly or not, from their own folders, with the `__init__.py` of every package
+    that they lie in: what it takes to load them elsewhere."""
+    found = _closure(files, ours=False)
+    for path in list(found):
+        for folder in path.parents:
+            if not (folder / "__init__.py").is_file():
+                break
+            found[folder / "__init__.py"] = (folder / "__init__.py").read_bytes()
+    return found
 
 
 def plugin_digests(spec: Specification) -> dict[str, str]:
@@ -48,7 +52,19 @@ def engine_digest() -> str:
     return source_digest(*files)
 
 
-def _imported(data: bytes, path: Path) -> list[Path]:
+def _closure(files: Iterable[Path], ours: bool) -> dict[Path, bytes]:
+    """The content of these files and of all that they import from their own folders and, if `ours`, from fflbench."""
+    found: dict[Path, bytes] = {}
+    todo = list(files)
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found[path] = path.read_bytes()
+            todo += _imported(found[path], path, ours)
+    return found
+
+
+def _imported(data: bytes, path: Path, ours: bool) -> list[Path]:
     if path.suffix != ".py":
         return []
     names: set[str] = set()
@@ -59,7 +75,8 @@ def _imported(data: bytes, path: Path) -> list[Path]:
             start = "." * node.level + (node.module or "")
             dot = "" if start.endswith(".") else "."
             names |= {start} | {f"{start}{dot}{alias.name}" for alias in node.names}
-    return [file for name in sorted(names) if (file := _file(name, path))]
+    wanted = sorted(name for name in names if ours or name.split(".")[0] != PACKAGE)
+    return [file for name in wanted if (file := _file(name, path))]
 
 
 def _file(module: str, importer: Path) -> Path | None:

@@ -25,9 +25,12 @@ import torch
 from fflbench import registry
 from fflbench.errors import UserError
 from fflbench.execution import Execution
+from fflbench.federation.task import load_task
 from fflbench.records import Record, RecordStore, Specification
 from fflbench.runner.cell import Cell, run_cell
 from fflbench.runner.checkpoint import Checkpoint
+
+CHANGED = "the code or the data have changed since this run began"
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,9 @@ def attend(order: Order) -> Record:
             )
             for path in order.plugins:
                 registry.load_file(path)
-            if cell.digest != order.digest:
-                return _changed(order, store)
+            if changed := _changed(order):
+                store.write(changed)
+                return changed
             record = run_cell(cell, store, note.progress, keeper)
     finally:
         note.drop()
@@ -102,12 +106,16 @@ def attend(order: Order) -> Record:
     return record
 
 
-def _changed(order: Order, store: RecordStore) -> Record:
-    """The failed record of a cell whose worker has other code than its driver had when it began."""
-    error = "the code or the data have changed since this run began; run the same command again"
-    record = order.cell.record("failed", error=error).model_copy(update={"digest": order.digest})
-    store.write(record)
-    return record
+def _changed(order: Order) -> Record | None:
+    """The failed record of a cell whose worker has other code or data than its driver had when it began; None if not so."""
+    cell = order.cell
+    try:
+        if cell.digest == order.digest and load_task(cell.specification.task).data.digest == cell.data:
+            return None
+        error = f"{CHANGED}; run the same command again"
+    except UserError as reason:
+        error = f"{CHANGED}: {reason}"
+    return cell.record("failed", error=error).model_copy(update={"digest": order.digest})
 
 
 class Note:

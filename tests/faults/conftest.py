@@ -23,7 +23,8 @@ import psutil
 import pytest
 
 from fflbench.records import Record, RecordStore
-from fflbench.runner.run import Settings, start
+from fflbench.runner.options import Settings
+from fflbench.runner.run import start
 from fflbench.suite import load_suite
 
 SUITE = """

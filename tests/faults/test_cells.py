@@ -12,7 +12,8 @@ import pytest
 from fflbench import registry
 from fflbench.records import Record
 from fflbench.runner.local import Limits
-from fflbench.runner.run import Run, Settings, start
+from fflbench.runner.options import Settings
+from fflbench.runner.run import Run, start
 from fflbench.suite import load_suite
 from tests.faults.conftest import Tally, command, comparable, records, wait_until, write_suite
 

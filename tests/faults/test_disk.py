@@ -15,8 +15,9 @@ import pytest
 
 from fflbench.errors import UserError
 from fflbench.execution import Execution
+from fflbench.runner.options import Settings
 from fflbench.runner.plan import plan
-from fflbench.runner.run import Run, Settings, start
+from fflbench.runner.run import Run, start
 from fflbench.runner.stale import stale_records
 from fflbench.suite import load_suite
 from tests.faults.conftest import CELLS, Tally, begun, command, comparable, kept, records, wait_until, write_suite

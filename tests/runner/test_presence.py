@@ -21,7 +21,7 @@ CELL = "a" * 64
 
 def arrive(folder: Path) -> Presence:
     found = Presence(folder)
-    found.beat({"started": 1.0}, now=True)
+    found.beat(lambda: {"started": 1.0}, now=True)
     return found
 
 
@@ -67,7 +67,7 @@ def test_what_a_run_that_left_had_claimed_is_free(tmp_path: Path) -> None:
 
 def test_what_a_dead_process_had_claimed_is_free_at_once(tmp_path: Path) -> None:
     script = ("import sys; from pathlib import Path; from fflbench.runner.presence import Presence;"
-              "p = Presence(Path(sys.argv[1])); p.beat({}, now=True); print(p.claim(sys.argv[2]))")  # fmt: skip
+              "p = Presence(Path(sys.argv[1])); p.beat(dict, now=True); print(p.claim(sys.argv[2]))")  # fmt: skip
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path), CELL], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
     assert arrive(tmp_path).claim(CELL)
@@ -134,4 +134,4 @@ def test_journals_tell_who_is_there(tmp_path: Path) -> None:
 
 def test_a_full_folder_does_not_stop_the_signs_of_life(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("in the way")
-    Presence(tmp_path).beat({}, now=True)
+    Presence(tmp_path).beat(dict, now=True)

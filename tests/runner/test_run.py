@@ -11,7 +11,8 @@ import pytest
 
 from fflbench.errors import UserError
 from fflbench.records import Record, RecordStore
-from fflbench.runner.run import Run, Settings, start
+from fflbench.runner.options import Settings
+from fflbench.runner.run import Run, start
 from fflbench.suite import load_suite
 from tests.runner.conftest import write_tiny
 
