@@ -28,10 +28,10 @@ import psutil
 from fflbench.clock import Clock
 from fflbench.commands.status import status_command
 from fflbench.execution import FULL
-from fflbench.federation.keeper import Keeper
 from fflbench.federation.rounds import run_rounds
 from fflbench.federation.setup import build_federation
 from fflbench.federation.task import load_task
+from fflbench.keeper import Keeper
 from fflbench.leaderboard.results import load_results
 from fflbench.records import RecordStore
 from fflbench.runner.backend import Backend, Ended

@@ -14,12 +14,14 @@ from fflbench.runner.sources import engine_digest, plugin_digests
 
 
 def stale_records(store: RecordStore, planned: Sequence[Planned]) -> Counter[str]:
-    """How many records of the planned specifications do not count here, by what has changed since."""
+    """How many records there are of planned cells that have none which counts, by what has changed since."""
+    present = {path.stem: path for path in (store.folder / "records").glob("*.json")}
+    missing = [item.cell for item in planned if item.cell.digest not in present]
     digests = {item.cell.digest for item in planned}
-    others = [path for path in (store.folder / "records").glob("*.json") if path.stem not in digests]
-    if not others:
+    others = [path for stem, path in present.items() if stem not in digests]
+    if not missing or not others:
         return Counter()
-    cells = {_key(item.cell.specification.model_dump(mode="json")): item.cell for item in planned}
+    cells = {_key(cell.specification.model_dump(mode="json")): cell for cell in missing}
     reasons: Counter[str] = Counter()
     for path in others:
         try:
