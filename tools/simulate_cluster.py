@@ -40,6 +40,7 @@ from fflbench.runner.cluster import RayCluster
 from fflbench.runner.local import Limits
 from fflbench.runner.node import Outcome
 from fflbench.runner.options import Settings
+from fflbench.runner.peak import forget_peak, resident
 from fflbench.runner.plan import plan
 from fflbench.runner.run import Run
 from fflbench.runner.stale import stale_records
@@ -178,10 +179,11 @@ def peers(count: int, folder: Path) -> dict[str, str]:
     table = f'{{ name = "table", path = "{folder / "table.npz"}" }}'
     _round(folder, table, 20)  # What is loaded once is not a cost of the peers.
     before = _memory()
+    forget_peak()
     setting_up, training = _round(folder, table, count)
     return {
         "peers": f"{count:,}", "set-up (s)": f"{setting_up:.2f}", "a round of a thousandth (s)": f"{training:.2f}",
-        "memory (MB)": f"{(_memory() - before) / 1e6:.0f}",
+        "memory at the peak (MB)": f"{(resident('VmHWM') - before) / 1e6:.0f}",
     }  # fmt: skip
 
 

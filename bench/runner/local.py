@@ -27,6 +27,9 @@ from fflbench.settings import Resources
 LARGEST_LOG = 256 * 2**20
 """Bytes that a cell may print: beyond, something is wrong and the disk in danger."""
 
+GRACE = 5.0
+"""Seconds for a worker that has hung up to end by itself."""
+
 LOOK = 0.2
 """Seconds between two looks at what the workers take."""
 
@@ -122,9 +125,10 @@ class LocalWorkers:
         self._busy.remove(worker)
         self._machine.give(worker.device, worker.needs)
         if answer is None:
+            worker.process.join(GRACE)  # One that leaves by itself hangs up before it has an exit code.
+            died = f"its process died ({_death(worker.process.exitcode)})"
             _kill(worker.process)
             worker.pipe.close()
-            died = f"its process died ({_death(worker.process.exitcode)})"
             return Ended(worker.cell, None, worker.stopped or died, died=not worker.stopped)
         self._idle.append(worker)
         if "trouble" in answer:
@@ -183,7 +187,9 @@ def _kill(process: Any) -> None:
 
 
 def _death(code: int | None) -> str:
-    if code is None or code >= 0:
+    if code is None:
+        return "it hung up and went on"
+    if code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
     return f"{name}; out of memory?" if name == "SIGKILL" else name
