@@ -10,7 +10,8 @@ demo: $(VENV)/installed
 	$(BIN)/fflbench leaderboard results/quickstart
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/faults
+	$(BIN)/python -m pytest tests/faults
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

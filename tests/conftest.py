@@ -58,4 +58,4 @@ def aggregate(make_round: Callable[..., Round]) -> Callable[..., torch.Tensor]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=4, help="How often the tests of faults kill a run at random moments.")
+    parser.addoption("--kills", type=int, default=2, help="How often the tests of faults kill a run at random moments.")

@@ -64,14 +64,14 @@ def rename(path: Path) -> None:
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "cut in half": truncate,
-    "empty": lambda path: path.write_bytes(b""),
-    "a flipped bit": flip,
-    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
-    "another's record under its name": rename,
+    "emptied": lambda path: path.write_bytes(b""),
+    "with a flipped bit": flip,
+    "of zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "that is another's under its name": rename,
     "of a later schema": lambda path: path.write_text(
         path.read_text().replace('"schema_version": 1', '"schema_version": 2')
     ),
-    "not JSON numbers": lambda path: path.write_text(path.read_text().replace('"seed": 0', '"seed": NaN')),
+    "with a number that is none": lambda path: path.write_text(path.read_text().replace('"seed": 0', '"seed": NaN')),
 }
 
 
