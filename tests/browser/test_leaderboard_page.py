@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from fflbench.leaderboard import write_leaderboard
 
@@ -79,7 +79,7 @@ def test_filter(page: Page) -> None:
 def test_a_number_opens_the_runs_behind_it(page: Page) -> None:
     page.locator("#p0-accuracy tr[data-defense='multi-krum'] a", has_text="75.").first.click()
     cell = page.locator("details.cell[open]")
-    assert cell.count() == 1
+    expect(cell).to_have_count(1)  # The page hears of its new address a moment after the click.
     assert cell.locator("summary").is_visible()
     text = cell.inner_text()
     assert "TimeLimit: no answer after 600 s" in text
