@@ -97,9 +97,9 @@ WRONG = {
     "leaves": "its process died (exit code 7)",
     "interrupts": "its process died (exit code 1)",
     "closes-everything": "its process died",
-    "hangs": "took longer than the limit of 8 s and was stopped",
-    "hangs-in-a-child": "took longer than the limit of 8 s and was stopped",
-    "hangs-deaf": "took longer than the limit of 8 s and was stopped",
+    "hangs": "took longer than the limit of 25 s and was stopped",
+    "hangs-in-a-child": "took longer than the limit of 25 s and was stopped",
+    "hangs-deaf": "took longer than the limit of 25 s and was stopped",
     "takes-memory": "GB of memory, more than the limit of 2, and was stopped",
     "prints-for-ever": "printed more than 256 MiB and was stopped",
 }
@@ -122,8 +122,11 @@ def run(suite: Path, results: Path, **settings: Any) -> tuple[Run, dict[str, Rec
 def test_only_the_cell_that_misbehaves_fails(plugin: Path, tmp_path: Path, truth: dict[str, Any], tally: Tally) -> None:
     registry.load_file(plugin)
     suite = write_suite(tmp_path, *WRONG, "changes-folder")
-    settings = {"jobs": 2, "plugins": (plugin,), "limits": Limits(8.0, 2.0), "only": ("clothes/none",), "seeds": (0,)}
+    settings = {"jobs": 2, "plugins": (plugin,), "limits": Limits(None, 2.0), "only": ("clothes/none",), "seeds": (0,)}
     before = set(psutil.Process().children(recursive=True))
+    # Only those that never end get a limit of time: on a busy machine an honest cell may be slow.
+    hanging = {"only": ("clothes/none/hangs*",), "jobs": 3, "limits": Limits(25.0)}
+    run(suite, tmp_path / "r", **{**settings, **hanging})
     done, found = run(suite, tmp_path / "r", **settings)
     assert set(psutil.Process().children(recursive=True)) <= before, "a process was left behind"
     assert done.counts == Counter(ok=5, failed=len(WRONG))
