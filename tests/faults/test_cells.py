@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +171,9 @@ def test_workers_killed_while_they_wait_or_work(tmp_path: Path, truth: dict[str,
         while running.process.poll() is None and kills < 6:
             done = len(list(results.glob("records/*.json")))
             for worker in running.workers()[:1]:
-                worker.kill()
-                kills += 1
+                with suppress(psutil.NoSuchProcess):
+                    worker.kill()
+                    kills += 1
             wait_until(lambda done=done: running.process.poll() is not None
                        or len(list(results.glob("records/*.json"))) > done)  # fmt: skip
         output = running.wait()
