@@ -172,6 +172,10 @@ class RecordStore:
         """What a cell printed."""
         return self.folder / "logs" / f"{digest}.txt"
 
+    def note(self, digest: str) -> Path:
+        """How far a cell is that runs now."""
+        return self.folder / "running" / f"{digest}.json"
+
     def checkpoint(self, digest: str) -> Path:
         return self.folder / "checkpoints" / f"{digest}.npz"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import Counter
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -123,7 +122,7 @@ def _headline(item: Finished) -> str:
 
 
 def _close(run: Run, folder: Path, console: Console, interrupted: bool) -> int:
-    counts = Counter(item.status for item in run.finished)
+    counts = run.counts
     known = sum(not item.new for item in run.finished)
     listed = ", ".join(f"{counts[status]} {status}" for status in STYLE if counts[status]) or "nothing"
     seconds = time.monotonic() - run.started

@@ -17,6 +17,7 @@ from fflbench.errors import UnfitError, UserError
 from fflbench.execution import FULL, Execution
 from fflbench.federation.holdings import Holdings, Indices, PoisonedHoldings
 from fflbench.federation.network import Network
+from fflbench.federation.observation import prepared_model
 from fflbench.federation.task import Task, load_task
 from fflbench.federation.trainer import Trainer
 from fflbench.parameters import construct
@@ -64,10 +65,7 @@ def build_federation(spec: Specification, execution: Execution = FULL) -> Federa
     root, shares = _deal(task, settings, rng)
     coalition = _coalition(spec.attack.coalition, attack, task, shares, rng)
     holdings = Holdings(task, shares, device)
-    model = task.build_model(rng.at("initial-model"))
-    for stage in defense.stages:
-        model = stage.prepare_model(model, rng.at("prepare-model"))
-    network = Network(model, device)
+    network = Network(prepared_model(task, defense, rng), device)
     # The test data are shared by all cells of this process: an attack gets its own to stamp triggers on.
     own_test = Examples(task.data.test.inputs.clone(), task.data.test.targets.clone())
     wanted = attack.wanted(own_test, task.view, rng.at("wanted")) if coalition.members else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -38,7 +38,7 @@ class Cell:
     specification: Specification
     suite: str
     data: str
-    execution: Execution = field(default=FULL)
+    execution: Execution = FULL
 
     @cached_property
     def digest(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,10 @@ SHARE = 0.02
 
 class Checkpoint(Keeper):
     """Keeps a cell's state in one file. It is due every `interval` seconds, or later where writing takes long. A state that
-    cannot be written or read costs time, never the cell: it is said in the cell's log. `written` is told of each state."""
+    cannot be written or read costs time, never the cell: it is said in the cell's log."""
 
-    def __init__(
-        self, path: Path, interval: float, device: torch.device, written: Callable[[Path], None] = lambda path: None
-    ) -> None:
-        self._path, self._interval, self._device, self._written = path, interval, device, written
+    def __init__(self, path: Path, interval: float, device: torch.device) -> None:
+        self._path, self._interval, self._device = path, interval, device
         self._next = time.monotonic() + interval
 
     def due(self) -> bool:
@@ -38,7 +36,6 @@ class Checkpoint(Keeper):
         try:
             with atomically(self._path) as file:
                 write_state(file, {"resumed": self.resumed, **state})
-            self._written(self._path)
         except NotKeepableError as reason:
             log.info("no checkpoints: %s, which cannot be kept in a file", reason)
             self._interval = float("inf")

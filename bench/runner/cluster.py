@@ -189,7 +189,7 @@ class RayCluster:
         return any(known["NodeID"] == node and known["Alive"] for known in self._ray.nodes())
 
     def _ended(self, job: _Job, record: Record | None, error: str) -> Ended:
-        self._note(job.cell.digest).unlink(missing_ok=True)
+        self._store.note(job.cell.digest).unlink(missing_ok=True)
         return Ended(job.cell, record, error)
 
     # ------------------------------------------------------------------------------------------------ how far it is
@@ -215,12 +215,9 @@ class RayCluster:
             if digest in jobs:
                 self._heard, jobs[digest].node = None, note["node"]
                 with suppress(OSError):
-                    self._note(digest).parent.mkdir(parents=True, exist_ok=True)
-                    self._note(digest).write_text(json.dumps(note))
+                    self._store.note(digest).parent.mkdir(parents=True, exist_ok=True)
+                    self._store.note(digest).write_text(json.dumps(note))
         for digest, state in states.items():
             if digest in jobs:
                 with suppress(UserError):  # No checkpoint must cost a cell.
                     self._store.write_file(self._store.checkpoint(digest), state)
-
-    def _note(self, digest: str) -> Path:
-        return self._store.folder / "running" / f"{digest}.json"

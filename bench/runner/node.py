@@ -122,7 +122,7 @@ class _Watch:
         import ray
 
         self._digest, self._board = digest, board
-        self._paths = (store.folder / "running" / f"{digest}.json", store.checkpoint(digest))
+        self._paths = (store.note(digest), store.checkpoint(digest))
         self._node = ray.get_runtime_context().get_node_id()
         self._seen = (0, _changed(self._paths[1]))
         # At once: the driver must know the node of a cell that is gone the next moment.

@@ -21,7 +21,7 @@ class Progress:
 def progress_of(store: RecordStore, digests: Iterable[str]) -> dict[str, Progress]:
     """By digest, of those cells that say."""
     found = {}
-    for path in (store.folder / "running" / f"{digest}.json" for digest in digests):
+    for path in map(store.note, digests):
         try:
             values = json.loads(path.read_text())
             found[path.stem] = Progress(int(values["done"]), int(values["total"]), float(values["since"]))

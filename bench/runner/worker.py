@@ -27,7 +27,7 @@ from fflbench.errors import UserError
 from fflbench.execution import Execution
 from fflbench.federation.task import load_task
 from fflbench.records import Record, RecordStore, Specification
-from fflbench.runner.cell import Cell, run_cell
+from fflbench.runner.cell import Cell, log, run_cell
 from fflbench.runner.checkpoint import Checkpoint
 
 CHANGED = "the code or the data have changed since this run began"
@@ -90,9 +90,7 @@ def attend(order: Order) -> Record:
     keeper = Checkpoint(store.checkpoint(order.digest), order.checkpoint, torch.device(cell.execution.device))
     try:
         with captured(store.log(order.digest)):
-            logging.getLogger("fflbench.cell").info(
-                "%s on %s, process %d", cell.specification.name, cell.execution.device, os.getpid()
-            )
+            log.info("%s on %s, process %d", cell.specification.name, cell.execution.device, os.getpid())
             for path in order.plugins:
                 registry.load_file(path)
             if changed := _changed(order):
@@ -122,13 +120,13 @@ class Note:
     """How far a cell is, for whoever watches: `running/<digest>.json`. That it cannot be written must not cost a cell."""
 
     def __init__(self, store: RecordStore, digest: str) -> None:
-        self._path, self._next = store.folder / "running" / f"{digest}.json", 0.0
+        self._path, self._next = store.note(digest), 0.0
         self._values: dict[str, float] = {"pid": os.getpid(), "since": time.time(), "done": 0, "total": 0}
         self._write()
 
     def progress(self, done: int, total: int) -> None:
         """Called after every round or victim; the file is written at most twice a second."""
-        logging.getLogger("fflbench.cell").info("%d of %d", done, total)
+        log.info("%d of %d", done, total)
         self._values |= {"done": done, "total": total}
         if time.monotonic() >= self._next:
             self._write()
@@ -148,19 +146,18 @@ class Note:
 def captured(path: Path) -> Iterator[None]:
     """Everything that this process prints, native code included, is appended to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    logger = logging.getLogger("fflbench.cell")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     with path.open("ab") as file:
         kept = [(number, os.dup(number)) for number in (1, 2)]
         for number, _ in kept:
             os.dup2(file.fileno(), number)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
+        log.removeHandler(handler)
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):
                 stream.flush()
