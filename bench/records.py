@@ -215,7 +215,7 @@ class RecordStore:
             try:
                 write_atomically(path, data)
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if not is_full(error):
                     raise
                 self.drop_reserve()
                 write_atomically(path, data)
@@ -257,6 +257,11 @@ def read_record(path: Path) -> Record:
     if path.stem != record.digest:
         raise UserError(f"{path}: holds the record {record.digest[:12]}..., its name says otherwise")
     return record
+
+
+def is_full(error: OSError) -> bool:
+    """Whether it says that a disk is full, or our part of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -183,5 +183,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _write_new(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    except OSError:
+        path.unlink()  # Of nobody, on a full disk: it would keep everybody away.
+        raise

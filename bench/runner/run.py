@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fflbench.errors import UserError
-from fflbench.records import Record, RecordStore, Status, write_atomically
+from fflbench.records import Record, RecordStore, Status, is_full, write_atomically
 from fflbench.runner.backend import Backend, Ended
 from fflbench.runner.cell import Cell, last_lines, timestamp
 from fflbench.runner.local import LocalWorkers
@@ -190,7 +190,12 @@ class Run:
             group = self._ready.popleft()
             if not backend.fits(group.needs):
                 passed.append(group)
-            elif not self._claim(group):
+                continue
+            ours = self._claim(group)
+            if ours is None:
+                passed.append(group)
+                break
+            if not ours:
                 self._elsewhere[group.view] = group
             elif found := self._found_meanwhile(group):
                 yield from found
@@ -199,10 +204,14 @@ class Run:
                 backend.start(group.cells[0], group.needs)
         self._ready.extendleft(reversed(passed))
 
-    def _claim(self, group: Group) -> bool:
+    def _claim(self, group: Group) -> bool | None:
+        """Whether a cell is ours to compute now; None while the disk is too full to say so and others are to be finished."""
         try:
             return self._presence.claim(group.view)
         except OSError as error:
+            if is_full(error):
+                self._no_room()
+                return None
             raise UserError(f"results folder {self.store.folder}: cannot be written to ({error.strerror})") from None
 
     def _found_meanwhile(self, group: Group) -> list[Finished]:
@@ -282,10 +291,14 @@ class Run:
         there is room again."""
         if self.store.refill_reserve(self.settings.reserve):
             return True
+        self._no_room()
+        return False
+
+    def _no_room(self) -> None:
+        """Raises `UserError` unless there are cells to be finished first."""
         if not self._running:
             raise UserError(f"results folder {self.store.folder}: cannot be written to (the disk is full); what is finished "
                             "is kept: make room and run the same command again")  # fmt: skip
-        return False
 
 
 def start(suite: Suite, results: Path, settings: Settings) -> Run:
