@@ -176,7 +176,7 @@ def leaderboard(
     results: Annotated[Path, typer.Argument(help="A results folder.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where to write. [default: the results folder]")] = None,
     reference: Annotated[
-        str | None, typer.Option(help="The defense that others are compared with. [default: fedavg, or the first]")
+        str | None, typer.Option(help="The defense that others are compared with. [default: ffl, or the first]")
     ] = None,
     plugin: Plugins = None,
 ) -> None:

@@ -8,9 +8,10 @@ import pydantic
 from pydantic import Field
 
 from fflbench.leaderboard.measures import Measure
+from fflbench.leaderboard.ranking import Rank
 from fflbench.records import Number, Track
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
 EntryStatus = Literal["ok", "partial", "diverged", "failed", "missing", "incompatible", "not applicable", "not measured"]
 _CLOSED = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -47,13 +48,12 @@ class Entry(pydantic.BaseModel):
 
 
 class Row(pydantic.BaseModel):
-    """A defense on one task. `rank` is None where seeds do not support one; an incomplete row shares the last rank.
+    """A defense on one task. `ranks`: by threat, absent where seeds do not support one; an incomplete row shares the last.
     `totals`: scores over attacks, by measure; `attacks`: entries by attack and metric."""
 
     model_config = _CLOSED
     defense: str
-    rank: int | None = None
-    tied: bool = False
+    ranks: dict[str, Rank] = {}
     complete: bool = True
     note: str = ""
     totals: dict[str, Entry]
@@ -70,9 +70,21 @@ class AttackLine(pydantic.BaseModel):
     targeted: bool = False
 
 
+class ThreatLine(pydantic.BaseModel):
+    """A threat model of a task: the attacks that assume it, the total that ranks the defenses under it, and their order.
+    `suffix` stands behind the names of its totals."""
+
+    model_config = _CLOSED
+    name: str
+    words: str
+    suffix: str
+    attacks: list[str]
+    ranked_by: str
+    order: list[str]
+
+
 class TaskBoard(pydantic.BaseModel):
-    """One task: a row for each defense, best first. `ranked_by` names the total that decides; `setting` is its threat
-    model, from what is assumed to how."""
+    """One task: a row for each defense, best first under the first threat. `setting`: what takes part and what is known."""
 
     model_config = _CLOSED
     key: str
@@ -81,20 +93,71 @@ class TaskBoard(pydantic.BaseModel):
     setting: dict[str, str] = {}
     seeds: list[int]
     attacks: list[AttackLine]
+    threats: list[ThreatLine]
     measures: dict[str, Measure]
-    ranked_by: str
     references: dict[str, dict[str, dict[str, Number]]] = {}
     rows: list[Row]
 
+    def threat_of_total(self, name: str) -> str:
+        """The threat whose attacks a total is over; empty for the accuracy without attackers and for costs."""
+        if name == "clean-accuracy" or name.partition("-")[0] not in ("worst", "mean"):
+            return ""
+        fitting = [threat for threat in self.threats if name.endswith(threat.suffix)]
+        return max(fitting, key=lambda threat: len(threat.suffix)).name if fitting else ""
+
 
 class JointRow(pydantic.BaseModel):
-    """A defense over all tasks of both tracks. `pareto`: no other fully measured defense dominates it."""
+    """A defense over the tasks of both tracks that most defenses ran on. `pareto`: whether it is on the first front."""
 
     model_config = _CLOSED
     defense: str
     pareto: bool = False
-    note: str = ""
     entries: dict[str, Entry]
+
+
+class Front(pydantic.BaseModel):
+    """The Pareto front of clean accuracy x robustness x privacy, under one threat of each track, in the worst case or on
+    average. `defenses` are those that no other fully measured one dominates; `order` is best first."""
+
+    model_config = _CLOSED
+    view: Literal["worst", "mean"]
+    attackers: str
+    server: str
+    robustness: str
+    privacy: str
+    defenses: list[str]
+    order: list[str]
+
+
+class StandingRow(pydantic.BaseModel):
+    """A defense over many blocks: its mean rank with a bootstrap interval, the printed rank, and how many blocks count
+    against it because runs failed or are missing. All None where it lacks a whole task: `note` says which."""
+
+    model_config = _CLOSED
+    defense: str
+    mean_rank: Number | None = None
+    low: Number | None = None
+    high: Number | None = None
+    rank: Rank | None = None
+    gaps: int = 0
+    note: str = ""
+
+
+class Standing(pydantic.BaseModel):
+    """Mean ranks under one threat model. A block is a task under an attack, in which the defenses are ranked by `score`.
+    `p_value`: Friedman's test (Iman and Davenport's F) that all are alike; `critical_difference`: Nemenyi's, at 5%."""
+
+    model_config = _CLOSED
+    key: str
+    track: Track
+    threat: str
+    words: str
+    score: str
+    tasks: list[str]
+    blocks: int
+    p_value: Number | None = None
+    critical_difference: Number | None = None
+    rows: list[StandingRow]
 
 
 class Source(pydantic.BaseModel):
@@ -110,12 +173,14 @@ class Board(pydantic.BaseModel):
     """Everything that the outputs show."""
 
     model_config = _CLOSED
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[2] = SCHEMA
     reference: str
     suites: list[str]
     records: Annotated[int, Field(ge=1)]
     measures: dict[str, Measure]
     joint: list[JointRow]
+    fronts: list[Front]
+    standings: list[Standing]
     tasks: list[TaskBoard]
     sources: list[Source]
     problems: list[str]

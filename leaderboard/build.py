@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fflbench.leaderboard.board import Board, Source
-from fflbench.leaderboard.joint import joint_rows
+from fflbench.leaderboard.board import Board, Source, TaskBoard
+from fflbench.leaderboard.joint import joint
 from fflbench.leaderboard.measures import measure
 from fflbench.leaderboard.results import Results
+from fflbench.leaderboard.shared import joint_tasks, shared_tasks
+from fflbench.leaderboard.standings import standings
 from fflbench.leaderboard.tracks import task_board
 from fflbench.leaderboard.wording import count, plain
 from fflbench.records import Record
 
 
-def build_board(results: Results, reference: str = "fedavg") -> Board:
+def build_board(results: Results, reference: str = "ffl") -> Board:
     """All tables of a results folder; differences are to the defense `reference`."""
     tasks = [task_board(task, reference) for task in results.tasks]
     records = results.records()
+    rows, fronts = joint(tasks, reference)
     return Board(
         reference=reference,
         suites=sorted({plain(record.provenance.suite) for record in records} - {""}),
         records=len(records),
         measures={name: measure(name) for name in sorted({n for record in records for n in record.metrics})},
-        joint=joint_rows(tasks, reference),
+        joint=rows,
+        fronts=fronts,
+        standings=standings(tasks),
         tasks=tasks,
         sources=_sources(records),
-        problems=[*results.problems, *_remarks(results, reference, records)],
+        problems=[*results.problems, *_remarks(results, reference, records), *_apart(tasks)],
     )
 
 
@@ -51,6 +56,18 @@ def _remarks(results: Results, reference: str, records: list[Record]) -> list[st
     if dirty:
         lines.append(f"{count(dirty, 'record')} made with uncommitted changes")
     return lines
+
+
+def _apart(tasks: list[TaskBoard]) -> list[str]:
+    """The tasks that do not count in the comparison over tasks."""
+    shared, joint_ = ({task.key for task in some} for some in (shared_tasks(tasks), joint_tasks(tasks)))
+    few = "less than half of the defenses ran on it, so it is shown by itself only"
+    narrow = "has fewer threat models than others of its track, so it does not count in the joint view"
+    return [
+        f"{task.track} task {task.label!r}: {narrow if task.key in shared else few}"
+        for task in tasks
+        if task.key not in joint_
+    ]
 
 
 def way_of_computing(record: Record) -> str:

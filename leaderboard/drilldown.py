@@ -10,9 +10,13 @@ from fflbench.leaderboard.board import Entry, TaskBoard
 from fflbench.leaderboard.costs import megabytes_per_upload, seconds_per_round
 from fflbench.leaderboard.measures import measure
 from fflbench.leaderboard.results import Task
-from fflbench.leaderboard.views import DASH, anchor
+from fflbench.leaderboard.table import DASH
+from fflbench.leaderboard.task_tables import anchor
 from fflbench.leaderboard.wording import decimals, fixed, plain, with_interval
 from fflbench.records import Record
+
+MOST_OUTPUT = 40
+"""Lines of what a failed run printed."""
 
 HARMLESS = re.compile(r"[\w ./,:+()-]*", re.ASCII)
 """What a shell leaves alone inside double quotes."""
@@ -20,12 +24,13 @@ HARMLESS = re.compile(r"[\w ./,:+()-]*", re.ASCII)
 
 @dataclass(frozen=True)
 class Run:
-    """One seed. `command` is empty where labels cannot be typed."""
+    """One seed. `output` is what a failed run printed last; `command` is empty where labels cannot be typed."""
 
     seed: int
     status: str
     values: tuple[str, ...]
     error: str
+    output: str
     costs: str
     source: str
     digest: str
@@ -61,7 +66,9 @@ def details(task: Task, board: TaskBoard) -> list[Detail]:
 def _detail(task: Task, attack: str, defense: str, entries: dict[str, Entry], place: str) -> Detail:
     records = task.cell(attack, defense)
     metrics = [name for name, entry in entries.items() if entry.mean is not None]
-    curves = sorted({name for record in records.values() for name, curve in record.curves.items() if curve})
+    curves = sorted(
+        {name for record in records.values() for name, curve in record.curves.items() if _last(curve) is not None}
+    )
     main = "accuracy" if task.track == "poisoning" else "psnr"
     entry = entries.get(main) or next(iter(entries.values()), Entry(status="missing"))
     shown = _mean(entry, main) if entry.mean is not None else entry.status
@@ -103,6 +110,7 @@ def _run(record: Record, metrics: list[str], curves: list[str]) -> Run:
         status=record.status,
         values=tuple(values),
         error=plain(record.error, 500),
+        output="\n".join(plain(line, 200) for line in record.output.splitlines()[-MOST_OUTPUT:]),
         costs=_costs(record),
         source=_source(record),
         digest=record.digest,
@@ -143,7 +151,8 @@ def _source(record: Record) -> str:
     source = record.provenance
     commit = f"commit {source.commit[:12]}" if source.commit else ""
     dirty = "uncommitted changes" if source.dirty else ""
-    parts = (f"fflbench {source.version}", commit, dirty, source.device, source.machine, source.data, source.finished)
+    data = f"data {source.data[:12]}" if source.data else ""
+    parts = (f"fflbench {source.version}", commit, dirty, source.device, source.machine, data, source.finished)
     return ", ".join(plain(part, 80) for part in parts if part)
 
 

@@ -3,67 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
+from typing import Literal
 
-from fflbench.leaderboard.board import Entry, JointRow, Row, TaskBoard
+from fflbench.leaderboard.board import Entry, Front, JointRow, Row, TaskBoard
+from fflbench.leaderboard.costs import MEGABYTES, SECONDS
 from fflbench.leaderboard.entries import compared
 from fflbench.leaderboard.intervals import average, combine, t_interval
-from fflbench.leaderboard.ranking import Better, pareto_front
+from fflbench.leaderboard.ranking import pareto_front
+from fflbench.leaderboard.shared import joint_tasks
 from fflbench.records import Track
 
-COLUMNS: dict[str, Track] = {
-    "clean-accuracy": "poisoning",
-    "worst-accuracy": "poisoning",
-    "worst-psnr": "reconstruction",
-    "worst-ssim": "reconstruction",
-    "seconds-per-round": "poisoning",
-    "megabytes-per-upload": "poisoning",
-}
-FRONT: dict[str, Better] = {"clean-accuracy": "higher", "worst-accuracy": "higher", "worst-psnr": "lower"}
+CLEAN = "clean-accuracy"
+POISONING = ("worst-accuracy", "mean-accuracy", "worst-attack-success", "worst-source-accuracy", "mean-detection-auc")
+RECONSTRUCTION = ("worst-psnr", "worst-ssim", "mean-psnr")
+COSTS = (SECONDS.name, MEGABYTES.name)
+VIEWS: tuple[Literal["worst", "mean"], ...] = ("worst", "mean")
 
 
-def joint_rows(tasks: Sequence[TaskBoard], reference: str) -> list[JointRow]:
-    """A row for each defense of any task: on the front first, then by worst-case accuracy."""
+def joint(tasks: Sequence[TaskBoard], reference: str) -> tuple[list[JointRow], list[Front]]:
+    """A row for each defense of any task, those on the first front at the top, and the front under each pair of threats."""
     names = sorted({row.defense for task in tasks for row in task.rows})
-    rows = {name: JointRow(defense=name, entries=_entries(name, tasks)) for name in names}
-    anchor = rows.get(reference)
-    points = {name: point for name, row in rows.items() if (point := _point(row))}
-    front = pareto_front(points, list(FRONT.values()))
-    finished = [
-        row.model_copy(
-            update={
-                "pareto": name in front,
-                "entries": {
-                    key: compared(entry, anchor.entries[key] if anchor and anchor is not row else None)
-                    for key, entry in row.entries.items()
-                },
-            }
+    columns = _columns(tasks)
+    rows = {name: {key: _over_tasks(key, name, tasks, track) for key, track in columns} for name in names}
+    fronts = _fronts(rows, tasks)
+    front = fronts[0].defenses if fronts else []
+    anchor = rows.get(reference, {})
+    found = [
+        JointRow(
+            defense=name,
+            pareto=name in front,
+            entries={
+                key: entry if name == reference else compared(entry, anchor.get(key)) for key, entry in entries.items()
+            },
         )
-        for name, row in rows.items()
+        for name, entries in rows.items()
     ]
-    return sorted(finished, key=_place)
+    order = fronts[0].order if fronts else _order(rows, front, _robustness(columns))
+    return sorted(found, key=lambda row: order.index(row.defense)), fronts
 
 
-def _point(row: JointRow) -> list[float]:
+def _columns(tasks: Sequence[TaskBoard]) -> list[tuple[str, Track]]:
+    """The scores of the joint view, by threat, with the track that measures them."""
+    attackers, servers = _suffixes(tasks, "poisoning"), _suffixes(tasks, "reconstruction")
+    found: list[tuple[str, Track]] = [(CLEAN, "poisoning")]
+    found += [(f"{score}{suffix}", "poisoning") for score in POISONING for suffix in attackers]
+    found += [(f"{score}{suffix}", "reconstruction") for score in RECONSTRUCTION for suffix in servers]
+    return found + [(cost, "poisoning") for cost in COSTS]
+
+
+def _suffixes(tasks: Sequence[TaskBoard], track: Track) -> dict[str, str]:
+    """The threats of a track by what is put behind the names of their scores, the weakest first."""
+    found = {threat.suffix: threat.name for task in joint_tasks(tasks) if task.track == track for threat in task.threats}
+    return dict(sorted(found.items())) or {"": ""}
+
+
+def _robustness(columns: Sequence[tuple[str, Track]]) -> str:
+    return next(key for key, _ in columns if key.startswith(POISONING[0]))
+
+
+def _fronts(rows: dict[str, dict[str, Entry]], tasks: Sequence[TaskBoard]) -> list[Front]:
+    """The worst case first, then the mean, each for every attacker and server; without those nobody was measured on."""
+    found = []
+    attackers, servers = _suffixes(tasks, "poisoning"), _suffixes(tasks, "reconstruction")
+    for view, (after, attacker), (behind, server) in product(VIEWS, attackers.items(), servers.items()):
+        robustness, privacy = f"{view}-accuracy{after}", f"{view}-psnr{behind}"
+        points = {name: point for name, row in rows.items() if (point := _point(row, (CLEAN, robustness, privacy)))}
+        if points:
+            front = pareto_front(points, ("higher", "higher", "lower"))
+            found.append(Front(view=view, attackers=attacker, server=server, robustness=robustness, privacy=privacy,
+                               defenses=sorted(front), order=_order(rows, front, robustness)))  # fmt: skip
+    return found
+
+
+def _order(rows: dict[str, dict[str, Entry]], front: Sequence[str] | set[str], robustness: str) -> list[str]:
+    """On the front first, then by robustness, then those that have none."""
+
+    def place(name: str) -> tuple[bool, bool, float, str]:
+        score = rows[name][robustness].mean
+        return name not in front, score is None, -(score or 0), name
+
+    return sorted(rows, key=place)
+
+
+def _point(row: dict[str, Entry], keys: Sequence[str]) -> list[float]:
     """Where a defense stands; empty where a cell is missing or failed, for gaps must not help."""
-    entries = [row.entries[key] for key in FRONT]
+    entries = [row[key] for key in keys]
     whole = all(entry.status in ("ok", "diverged") for entry in entries)
     return [entry.mean for entry in entries if entry.mean is not None] if whole else []
 
 
-def _place(row: JointRow) -> tuple[bool, bool, float, str]:
-    worst = row.entries["worst-accuracy"].mean
-    return not row.pareto, worst is None, -(worst or 0), row.defense
-
-
-def _entries(defense: str, tasks: Sequence[TaskBoard]) -> dict[str, Entry]:
-    return {
-        key: _over_tasks(key, defense, [task for task in tasks if task.track == track]) for key, track in COLUMNS.items()
-    }
-
-
-def _over_tasks(key: str, defense: str, tasks: Sequence[TaskBoard]) -> Entry:
-    """The mean over the track's tasks, seed by seed; a defense that lacks one of them is not measured."""
-    tasks = [task for task in tasks if any(row.totals[key].status != "not applicable" for row in task.rows)]
+def _over_tasks(key: str, defense: str, tasks: Sequence[TaskBoard], track: Track) -> Entry:
+    """The mean over the track's shared tasks, seed by seed; a defense that lacks one of them is not measured."""
+    tasks = [task for task in joint_tasks(tasks) if task.track == track and _measures(task, key)]
     if not tasks:
         return Entry(status="not measured", note="no results on this track")
     rows = [_row(task, defense) for task in tasks]
@@ -92,6 +124,11 @@ def _over_tasks(key: str, defense: str, tasks: Sequence[TaskBoard]) -> Entry:
         asked=asked,
         values=shared,
     )
+
+
+def _measures(task: TaskBoard, key: str) -> bool:
+    """Whether the task has that score for any defense."""
+    return any(key in row.totals and row.totals[key].status != "not applicable" for row in task.rows)
 
 
 def _row(task: TaskBoard, defense: str) -> Row | None:

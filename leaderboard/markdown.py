@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 from fflbench.leaderboard.board import Board
 from fflbench.leaderboard.explain import reading_notes
-from fflbench.leaderboard.views import Cell, Table, joint_table, task_tables
+from fflbench.leaderboard.overview import joint_table, standing_tables
+from fflbench.leaderboard.table import Cell, Table
+from fflbench.leaderboard.task_tables import task_tables
 from fflbench.leaderboard.wording import count
 
 
@@ -16,6 +18,8 @@ def markdown(board: Board) -> str:
     suites = ", ".join(board.suites) or "no suite named"
     blocks = ["# fflbench leaderboard", f"{escaped(suites)}: {count(board.records, 'record')}."]
     blocks += _block(joint_table(board), 2)
+    for table in standing_tables(board):
+        blocks += _block(table, 2)
     for task in board.tasks:
         blocks.append(f"## {task.track.capitalize()}: {escaped(task.label)}")
         if task.setting:
@@ -43,7 +47,7 @@ def _block(table: Table, level: int) -> list[str]:
     for line in table.lines:
         name = f"*{escaped(line.head)}* ({escaped(line.note)})" if line.pinned else escaped(line.head)
         lines.append(_row([name, *(_cell(cell) for cell in line.cells)]))
-    return [heading, "\n".join(lines)]
+    return [heading, "\n".join(lines), *([escaped(f"{table.note}.")] if table.note else [])]
 
 
 def _cell(cell: Cell) -> str:

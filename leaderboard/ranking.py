@@ -8,20 +8,24 @@ the rank after a group of three is three higher. Defenses with missing or failed
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import pydantic
 
 from fflbench.leaderboard.intervals import Series, average, difference
 
 Better = Literal["higher", "lower"]
 
 
-@dataclass(frozen=True)
-class Rank:
+class Rank(pydantic.BaseModel):
     """`position` counts from 1; `tied` says that others share it."""
 
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     position: int
     tied: bool
+
+    def __str__(self) -> str:
+        return f"{self.position}{'=' if self.tied else ''}"
 
 
 def ranks(scores: Mapping[str, Series], incomplete: Sequence[str], better: Better) -> dict[str, Rank]:
@@ -30,12 +34,15 @@ def ranks(scores: Mapping[str, Series], incomplete: Sequence[str], better: Bette
     if min((len(series) for series in complete.values()), default=0) < 2:
         return {}
     groups = tie_groups(complete, better)
-    if incomplete:
-        groups.append(sorted(incomplete))
+    return positions([*groups, sorted(incomplete)] if incomplete else groups)
+
+
+def positions(groups: Sequence[Sequence[str]]) -> dict[str, Rank]:
+    """Ranks from groups, best first: all of a group share the place of its first."""
     found: dict[str, Rank] = {}
     for group in groups:
         position = len(found) + 1
-        found.update({name: Rank(position, len(group) > 1) for name in group})
+        found.update({name: Rank(position=position, tied=len(group) > 1) for name in group})
     return found
 
 

@@ -12,7 +12,7 @@ from fflbench.leaderboard.measures import Measure
 
 FIELDS = (
     "track", "task", "defense", "attack", "metric", "unit", "better", "mean", "low", "high", "seeds", "asked",
-    "status", "note", "rank", "difference", "difference_low", "difference_high", "difference_seeds", "reference",
+    "status", "note", "threat", "rank", "difference", "difference_low", "difference_high", "difference_seeds", "reference",
     "pareto",
 )  # fmt: skip
 ALL_ATTACKS = "(all)"
@@ -50,12 +50,15 @@ def _lines(board: Board) -> Iterator[dict[str, object]]:
     for task in board.tasks:
         for row in task.rows:
             head = {"track": task.track, "task": task.label, "defense": row.defense}
+            deciding = {threat.ranked_by: row.ranks[threat.name] for threat in task.threats if threat.name in row.ranks}
             for key, entry in row.totals.items():
-                rank = row.rank if key == task.ranked_by else None
-                yield {**head, "attack": ALL_ATTACKS, **_numbers(entry, task.measures[key], board), "rank": rank}
-            for attack, cells in row.attacks.items():
-                for name, entry in cells.items():
-                    yield {**head, "attack": attack, **_numbers(entry, task.measures[name], board)}
+                rank = deciding[key].position if key in deciding else None
+                over = {"attack": ALL_ATTACKS, "threat": task.threat_of_total(key), "rank": rank}
+                yield {**head, **over, **_numbers(entry, task.measures[key], board)}
+            for line in task.attacks:
+                for name, entry in row.attacks[line.label].items():
+                    one = {"attack": line.label, "threat": line.threat}
+                    yield {**head, **one, **_numbers(entry, task.measures[name], board)}
 
 
 def _numbers(entry: Entry, measure: Measure, board: Board) -> dict[str, object]:

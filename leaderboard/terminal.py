@@ -10,7 +10,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from fflbench.leaderboard.board import Board
-from fflbench.leaderboard.views import Cell, Line, Table, joint_table, task_tables
+from fflbench.leaderboard.overview import joint_table, standing_tables
+from fflbench.leaderboard.table import Cell, Line, Table
+from fflbench.leaderboard.task_tables import task_tables
 from fflbench.leaderboard.wording import plain
 
 WIDTH = 120
@@ -25,7 +27,11 @@ STYLES = {"failed": "red", "missing": "red", "partial": "yellow", "diverged": "y
 
 def tables_for_terminal(board: Board) -> list[rich.table.Table]:
     """The headline tables; labels are text, never markup."""
-    views = [joint_table(board), *(view for task in board.tasks for view in task_tables(task) if not view.minor)]
+    views = [
+        joint_table(board),
+        *standing_tables(board),
+        *(view for task in board.tasks for view in task_tables(task) if not view.minor),
+    ]
     return [part for view in views for part in _parts(view)]
 
 
@@ -72,7 +78,8 @@ def _text(cell: Cell) -> Text:
 def _notes(view: Table, chunk: list[int]) -> Text | None:
     """What the stars stand for, once for each defense and reason."""
     notes = {f"* {line.head}: {line.cells[i].note}": None for line in view.lines for i in chunk if line.cells[i].small}
-    lines = [plain(note, LONGEST_NOTE) for note in list(notes)[:MOST_NOTES]]
+    lines = [view.note] if view.note else []
+    lines += [plain(note, LONGEST_NOTE) for note in list(notes)[:MOST_NOTES]]
     if len(notes) > MOST_NOTES:
         lines.append(f"* and {len(notes) - MOST_NOTES} more: see the page")
     return Text("\n".join(lines)) if lines else None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fflbench.leaderboard.axes import Scale, Tick, padded, padded_percent
-from fflbench.leaderboard.board import Board, JointRow
+from fflbench.leaderboard.board import Board, Front, JointRow
 from fflbench.leaderboard.intervals import average
+from fflbench.leaderboard.shared import joint_tasks
 from fflbench.leaderboard.wording import fixed, plain
 
 WIDTH, HEIGHT = 760.0, 430.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 742.0, 26.0, 376.0
+VIEWS = {"worst": "worst case", "mean": "mean over attacks"}
 LETTER, LINE = 6.9, 15.0
 
 
@@ -58,12 +61,11 @@ class Tradeoff:
     height: float = HEIGHT
 
 
-def tradeoff(board: Board) -> Tradeoff | None:
-    """The plot, or None where no defense was measured on both tracks."""
-    points = {row.defense: point for row in board.joint if (point := _point(row))}
-    if not points:
-        return None
-    nothing = _grey(board)
+def tradeoff(board: Board, front: Front) -> Tradeoff:
+    """The plot of one front."""
+    keys = ("clean-accuracy", front.robustness, front.privacy)
+    points = {row.defense: point for row in board.joint if (point := _point(row, keys))}
+    nothing = _grey(board, front)
     xs = [x for clean, worst, _ in points.values() for x in (clean, worst)]
     ys = [psnr for _, _, psnr in points.values()] + ([nothing] if nothing is not None else [])
     across = Scale(*padded_percent(xs, 0.06, at_least=4), LEFT, RIGHT)
@@ -71,26 +73,33 @@ def tradeoff(board: Board) -> Tradeoff | None:
     rows = {row.defense: row for row in board.joint if row.defense in points}
     places = {name: (across(worst), across(clean), down(psnr)) for name, (clean, worst, psnr) in points.items()}
     return Tradeoff(
-        dots=tuple(_dots(rows, places)),
+        dots=tuple(_dots(rows, places, front, keys)),
         x_ticks=tuple(across.ticks(8)),
         y_ticks=tuple(down.ticks(6)),
         floor=None if nothing is None else Tick(down(nothing), fixed(nothing, 1)),
     )
 
 
-def _point(row: JointRow) -> tuple[float, float, float] | None:
-    clean, worst, psnr = (row.entries[key].mean for key in ("clean-accuracy", "worst-accuracy", "worst-psnr"))
+def _point(row: JointRow, keys: Sequence[str]) -> tuple[float, float, float] | None:
+    clean, worst, psnr = (row.entries[key].mean for key in keys)
     return None if clean is None or worst is None or psnr is None else (clean, worst, psnr)
 
 
-def _grey(board: Board) -> float | None:
+def _grey(board: Board, front: Front) -> float | None:
     """What a grey picture scores, over tasks like the dots: below that, nothing leaks."""
-    tasks = [task for task in board.tasks if task.track == "reconstruction"]
-    found = [[s["grey"]["psnr"] for s in task.references.values() if "psnr" in s.get("grey", {})] for task in tasks]
-    return average([max(scores) for scores in found]) if found and all(found) else None
+    over = max if front.view == "worst" else average
+    found = []
+    for task in joint_tasks(board.tasks):
+        attacks = [line.label for line in task.attacks if line.threat == front.server and task.track == "reconstruction"]
+        scores = [task.references.get(attack, {}).get("grey", {}).get("psnr") for attack in attacks]
+        if known := [score for score in scores if score is not None]:
+            found.append(over(known))
+    return average(found) if found else None
 
 
-def _dots(rows: dict[str, JointRow], places: dict[str, tuple[float, float, float]]) -> list[Dot]:
+def _dots(
+    rows: dict[str, JointRow], places: dict[str, tuple[float, float, float]], front: Front, keys: Sequence[str]
+) -> list[Dot]:
     taken = [Box(worst - 7, y - 7, worst + 7, y + 7) for worst, _, y in places.values()]
     taken += [Box(clean - 5, y - 5, clean + 5, y + 5) for _, clean, y in places.values()]
     dots = []
@@ -103,11 +112,11 @@ def _dots(rows: dict[str, JointRow], places: dict[str, tuple[float, float, float
             Dot(
                 name=name,
                 label=label,
-                title=_title(row),
+                title=_title(row, front, keys),
                 worst=worst,
                 clean=clean,
                 height=y,
-                pareto=row.pareto,
+                pareto=name in front.defenses,
                 label_x=round({"start": box.left, "middle": (box.left + box.right) / 2, "end": box.right}[anchor], 1),
                 label_y=round(box.bottom - 3.5, 1),
                 anchor=anchor,
@@ -136,7 +145,8 @@ def _free_place(x: float, y: float, width: float, taken: list[Box]) -> tuple[Box
     return best[1:]
 
 
-def _title(row: JointRow) -> str:
-    clean, worst, psnr = (row.entries[key].mean or 0 for key in ("clean-accuracy", "worst-accuracy", "worst-psnr"))
-    mark = ", Pareto" if row.pareto else ""
-    return f"{row.defense}{mark}: clean {fixed(clean, 1)} %, worst case {fixed(worst, 1)} %, PSNR {fixed(psnr, 1)} dB"
+def _title(row: JointRow, front: Front, keys: Sequence[str]) -> str:
+    clean, robust, psnr = (row.entries[key].mean or 0 for key in keys)
+    mark = ", Pareto" if row.defense in front.defenses else ""
+    words = VIEWS[front.view]
+    return f"{row.defense}{mark}: clean {fixed(clean, 1)} %, {words} {fixed(robust, 1)} %, PSNR {fixed(psnr, 1)} dB"

@@ -9,14 +9,19 @@ from pathlib import Path
 from fflbench.errors import UserError
 from fflbench.leaderboard.board import Board
 from fflbench.leaderboard.build import build_board
-from fflbench.leaderboard.html_page import page
+from fflbench.leaderboard.html_page import Page
+from fflbench.leaderboard.latex import latex
 from fflbench.leaderboard.markdown import markdown
 from fflbench.leaderboard.results import Results, load_results
 from fflbench.leaderboard.spreadsheet import spreadsheet
 from fflbench.leaderboard.wording import plain
 from fflbench.records import write_atomically
 
-PREFERRED = "fedavg"
+PREFERRED = "ffl"
+
+
+NAMES = tuple(f"leaderboard.{ending}" for ending in ("md", "csv", "tex", "json"))
+"""The files beside the page."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class LeaderboardFiles:
 
     markdown: Path
     csv: Path
+    tex: Path
     json: Path
     html: Path
     problems: list[str]
@@ -34,7 +40,7 @@ class LeaderboardFiles:
 
 def write_leaderboard(results: Path, out: Path | None = None, reference: str | None = None) -> LeaderboardFiles:
     """Read a results folder, write `leaderboard.*` into `out` (default: the same folder). Differences are to the defense
-    `reference`, by default `fedavg` or, where that did not run, the first one.
+    `reference`, by default `ffl` or, where that did not run, the first one.
 
     >>> files = write_leaderboard(Path("results"))
     >>> print(files.html)
@@ -42,13 +48,12 @@ def write_leaderboard(results: Path, out: Path | None = None, reference: str | N
     """
     loaded = load_results(results)
     board = build_board(loaded, _reference(loaded, reference))
-    text, table = markdown(board), spreadsheet(board)
-    data = json.dumps(board.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
     contents = {
-        "md": text,
-        "csv": table,
-        "json": data,
-        "html": page(board, loaded, {"leaderboard.csv": table, "leaderboard.md": text}),
+        "md": markdown(board),
+        "csv": spreadsheet(board),
+        "tex": latex(board),
+        "json": json.dumps(board.model_dump(mode="json"), indent=1, allow_nan=False) + "\n",
+        "html": Page(board, loaded, NAMES).html(),
     }
     folder = out or results
     paths = {ending: folder / f"leaderboard.{ending}" for ending in contents}
@@ -60,10 +65,11 @@ def write_leaderboard(results: Path, out: Path | None = None, reference: str | N
     return LeaderboardFiles(
         markdown=paths["md"],
         csv=paths["csv"],
+        tex=paths["tex"],
         json=paths["json"],
         html=paths["html"],
         problems=list(board.problems),
-        text=text,
+        text=contents["md"],
         board=board,
     )
 

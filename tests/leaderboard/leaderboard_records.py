@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
+import re
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,6 +88,15 @@ def leak(attack: str, defense: str, seed: int, psnr: float, ssim: float = 0.1, *
     return record(attack, defense, seed, track="reconstruction", metrics=metrics, **fields)
 
 
+def parts_of(page: str) -> dict[str, str]:
+    """What lies packed in a page: HTML by name."""
+    found = re.findall(r'<script type="text/plain" id="bundle-[a-z0-9-]+">([A-Za-z0-9+/=]+)</script>', page)
+    parts: dict[str, str] = {}
+    for data in found:
+        parts |= json.loads(zlib.decompress(base64.b64decode(data), -15))
+    return parts
+
+
 def write(folder: Path, *records: Record) -> Path:
     """A results folder with these records."""
     (folder / "records").mkdir(parents=True, exist_ok=True)
@@ -138,13 +151,13 @@ def sample_results(folder: Path, seeds: int = 3) -> Path:
             for seed in range(seeds):
                 store.write(_leaked(rng, store, attack, defense, seed))
     store.write(record("none", "fedavg", 0, 50.0, version="0.0.9", settings=_SETTINGS, finished="2026-10-01T00:00:00",
-                       threat="no attacker"))  # fmt: skip
+                       threat="own data"))  # fmt: skip
     (folder / "records" / f"{'0' * 64}.json").write_text("{ half a rec")
     return folder
 
 
 _SETTINGS = {"rounds": ROUNDS, "peers": 20}
-_THREATS = {"none": "no attacker", "alie": "omniscient", "sign-flip": "own update", "label-flip": "own data"}
+_THREATS = {"alie": "omniscient"}
 _SOURCE = {"commit": "3f2c9e1b7a", "machine": "Linux, 16 cores", "python": "3.11.9", "libraries": {"torch": "2.14.1"},
            "data": "sha256:9c1e", "started": "2026-11-20T09:59:00+00:00"}  # fmt: skip
 
@@ -187,7 +200,7 @@ def _poisoned(rng: np.random.Generator, attack: str, defense: str, seed: int) ->
 
 def _leaked(rng: np.random.Generator, store: RecordStore, attack: str, defense: str, seed: int) -> Record:
     level = DEFENSES[defense][4]
-    common: dict[str, Any] = {"threat": "honest but curious server", "provenance": _SOURCE}
+    common: dict[str, Any] = {"threat": "honest but curious", "provenance": _SOURCE}
     if level is None:
         return record(attack, defense, seed, track="reconstruction", status="incompatible",
                       error="the server sees only the sum", **common)  # fmt: skip

@@ -124,8 +124,8 @@ def test_long_curves_are_thinned_to_their_last_point() -> None:
 
 
 def test_labels_in_the_plot_do_not_cover_each_other(sample: Path) -> None:
-    plot = tradeoff(build_board(load_results(sample)))
-    assert plot is not None
+    board = build_board(load_results(sample))
+    plot = tradeoff(board, board.fronts[0])
     assert {dot.name for dot in plot.dots} >= {"fedavg", "ffl", "median"}
     assert "secure aggregation" not in {dot.name for dot in plot.dots}
     shift = {"start": 0.0, "middle": 0.5, "end": 1.0}
@@ -138,7 +138,7 @@ def test_labels_in_the_plot_do_not_cover_each_other(sample: Path) -> None:
 
 
 def test_no_plot_without_both_tracks(tmp_path: Path) -> None:
-    assert tradeoff(build_board(load_results(write(tmp_path, record("flip", accuracy=50.0))))) is None
+    assert build_board(load_results(write(tmp_path, record("flip", accuracy=50.0)))).fronts == []
 
 
 @pytest.mark.parametrize(("raw", "step"), [(0.9, 1), (1.0, 1), (1.1, 2), (3, 5), (7, 10), (0.03, 0.05), (140, 200)])

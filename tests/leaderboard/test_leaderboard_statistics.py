@@ -73,14 +73,14 @@ CLEAR = {"a": {0: 90.0, 1: 91.0, 2: 92.0}, "b": {0: 80.0, 1: 81.5, 2: 81.0}}
 
 
 def test_ranks_of_clear_differences() -> None:
-    assert ranks(CLEAR, [], "higher") == {"a": Rank(1, False), "b": Rank(2, False)}
-    assert ranks(CLEAR, [], "lower") == {"b": Rank(1, False), "a": Rank(2, False)}
+    assert ranks(CLEAR, [], "higher") == {"a": Rank(position=1, tied=False), "b": Rank(position=2, tied=False)}
+    assert ranks(CLEAR, [], "lower") == {"b": Rank(position=1, tied=False), "a": Rank(position=2, tied=False)}
 
 
 def test_a_difference_that_includes_zero_is_a_tie_and_the_next_rank_is_skipped() -> None:
     close = {"c": {0: 91.0, 1: 90.5, 2: 91.0}, **CLEAR}
     found = ranks(close, [], "higher")
-    assert found == {"a": Rank(1, True), "c": Rank(1, True), "b": Rank(3, False)}
+    assert found == {"a": Rank(position=1, tied=True), "c": Rank(position=1, tied=True), "b": Rank(position=3, tied=False)}
 
 
 def test_groups_are_compared_with_their_leader_not_with_their_neighbour() -> None:
@@ -91,8 +91,8 @@ def test_groups_are_compared_with_their_leader_not_with_their_neighbour() -> Non
 
 def test_a_defense_with_gaps_ranks_last_however_good_it_looks() -> None:
     found = ranks({**CLEAR, "gap": {0: 99.0, 1: 99.0}}, ["gap", "empty"], "higher")
-    assert found["gap"] == found["empty"] == Rank(3, True)
-    assert found["b"] == Rank(2, False)
+    assert found["gap"] == found["empty"] == Rank(position=3, tied=True)
+    assert found["b"] == Rank(position=2, tied=False)
 
 
 def test_one_seed_supports_no_rank() -> None:
@@ -102,7 +102,10 @@ def test_one_seed_supports_no_rank() -> None:
 
 def test_equal_scores_tie() -> None:
     same = {0: 5.0, 1: 5.0}
-    assert ranks({"a": same, "b": same}, [], "higher") == {"a": Rank(1, True), "b": Rank(1, True)}
+    assert ranks({"a": same, "b": same}, [], "higher") == {
+        "a": Rank(position=1, tied=True),
+        "b": Rank(position=1, tied=True),
+    }
 
 
 def test_pareto_front() -> None:
