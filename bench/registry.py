@@ -109,9 +109,14 @@ def plugins(kind: str) -> dict[str, Plugin]:
     return {name: plugin for (k, name), plugin in sorted(both.items(), key=lambda item: item[0]) if k == kind}
 
 
+def known(kind: str, name: str) -> Plugin | None:
+    """The plug-in of that name, if there is one."""
+    return _from_files.get((kind, name)) or _installed().get((kind, name))
+
+
 def find(kind: str, name: str, where: str | None = None) -> Plugin:
     """The plug-in of that name. Raises `UserError` that suggests the nearest names."""
-    found = _from_files.get((kind, name)) or _installed().get((kind, name))
+    found = known(kind, name)
     if found is None:
         raise unknown(name, plugins(kind), where or kind, f"`fflbench list {kind}` shows all")
     return found

@@ -1,4 +1,4 @@
-"""The leaderboard as data: what `leaderboard.json` holds. Its JSON Schema is `Board.model_json_schema()`."""
+"""The leaderboard as data: what `leaderboard.json` holds. Its JSON Schema is docs/schemas/leaderboard.json."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import pydantic
@@ -46,7 +47,11 @@ class Measure(pydantic.BaseModel):
 
 def measure(name: str) -> Measure:
     """The metric of that name; one that is not registered here keeps its name and no direction."""
-    plugin = registry.plugins("metrics").get(name)
+    return _measure(name, registry.known("metrics", name))
+
+
+@cache
+def _measure(name: str, plugin: registry.Plugin | None) -> Measure:
     try:
         kind = plugin.load() if plugin else None
     except UserError:

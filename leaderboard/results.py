@@ -128,7 +128,8 @@ def implausible(record: Record, measures: dict[str, Measure]) -> str:
             return f"metric {name} is {value:g}, outside its range ({bounds})"
     for name, curve in record.curves.items():
         about = measures[name] if name in measures else measure(name)
-        if any(value is not None and not about.allows(value) for value in curve):
+        known = [value for value in curve if value is not None]
+        if known and not (about.allows(min(known)) and about.allows(max(known))):
             return f"curve {name} leaves its range ({about.low} to {about.high})"
     others = [value for scores in record.references.values() for value in scores.values()]
     if any(value is not None and abs(value) > LARGEST for value in others):

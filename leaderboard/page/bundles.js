@@ -13,11 +13,12 @@ const part = async (key, name) => {
   return (await unpacked.get(key))[name];
 };
 const arrived = [];
-// The markup was escaped when the page was made.
+// Whether there is such a part, now in its place. The markup was escaped when the page was made.
 const put = async (place, key, name) => {
   place.dataset.wanted = name;
   const markup = await part(key, name);
-  if (place.dataset.wanted !== name || markup === undefined) return;
+  if (place.dataset.wanted !== name || markup === undefined) return false;
   place.innerHTML = markup;
   for (const done of arrived) done(place);
+  return true;
 };

@@ -3,11 +3,10 @@ const cellDialog = document.getElementById("cell");
 const compareDialog = document.getElementById("compare");
 const openCell = async () => {
   const [, task] = /^#cell-([pr]\d+)-\d+-\d+$/.exec(location.hash) || [];
-  if (!task) {
+  if (!task || !(await put(cellDialog.querySelector(".inside"), task, location.hash.slice(1)))) {
     cellDialog.close();
     return;
   }
-  await put(cellDialog.querySelector(".inside"), task, location.hash.slice(1));
   if (!cellDialog.open) cellDialog.showModal();
   cellDialog.scrollTop = 0;
 };

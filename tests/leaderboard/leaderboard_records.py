@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import lzma
 import re
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from fflbench.leaderboard.packed import NAME
 from fflbench.records import (
     Artefact,
     AttackSpec,
@@ -102,6 +104,13 @@ def write(folder: Path, *records: Record) -> Path:
     (folder / "records").mkdir(parents=True, exist_ok=True)
     for one in records:
         RecordStore(folder).write(one)
+    return folder
+
+
+def write_packed(folder: Path, records: list[Record]) -> Path:
+    """A folder with these records in one file, as `fflbench pack` writes it."""
+    lines = "".join(f"{one.model_dump_json()}\n" for one in records)
+    (folder / NAME).write_bytes(lzma.compress(lines.encode(), preset=0))
     return folder
 
 
