@@ -155,24 +155,25 @@ def _moment(text: str) -> datetime:
 
 
 def group(records: Iterable[Record]) -> tuple[list[Task], list[str]]:
-    """Cells by task, and a line for each label that stands for several specifications (they are kept apart)."""
+    """Cells by task, and a line for each label that stands for several specifications (they are kept apart). A defense has
+    one name in all tasks, or the views over tasks would join what only shares a label."""
     records = list(records)
-    tasks, notes = [], []
+    defenses, ambiguous = _names(records, lambda r: (r.specification.defense.label, r.specification.defense))
+    tasks, notes = [], [f"defense {line}" for line in ambiguous]
     for track in TRACKS:
         of_track = [record for record in records if record.specification.track == track]
         names, ambiguous = _names(of_track, lambda r: (r.specification.task.label, r.specification.task))
         notes += [f"{track} task {line}" for line in ambiguous]
         for position, label in enumerate(sorted(set(names.values()))):
             members = [record for record in of_track if names[record.digest] == label]
-            task, ambiguous = _task(f"{track[0]}{position}", track, label, members)
+            task, ambiguous = _task(f"{track[0]}{position}", track, label, members, defenses)
             tasks.append(task)
             notes += [f"{track} task {label!r}: {line}" for line in ambiguous]
     return tasks, notes
 
 
-def _task(key: str, track: Track, label: str, records: list[Record]) -> tuple[Task, list[str]]:
-    attacks, first = _names(records, lambda r: (r.specification.attack.label, r.specification.attack))
-    defenses, second = _names(records, lambda r: (r.specification.defense.label, r.specification.defense))
+def _task(key: str, track: Track, label: str, records: list[Record], defenses: dict[str, str]) -> tuple[Task, list[str]]:
+    attacks, ambiguous = _names(records, lambda r: (r.specification.attack.label, r.specification.attack))
     cells: dict[tuple[str, str], dict[int, Record]] = defaultdict(dict)
     for record in sorted(records, key=lambda r: r.specification.seed):
         cells[attacks[record.digest], defenses[record.digest]][record.specification.seed] = record
@@ -181,11 +182,11 @@ def _task(key: str, track: Track, label: str, records: list[Record]) -> tuple[Ta
         track=track,
         label=label,
         attacks=tuple(sorted(set(attacks.values()), key=lambda name: (name != CLEAN, name))),
-        defenses=tuple(sorted(set(defenses.values()))),
+        defenses=tuple(sorted({defenses[record.digest] for record in records})),
         seeds=tuple(sorted({record.specification.seed for record in records})),
         cells=dict(cells),
     )
-    return task, [f"attack {line}" for line in first] + [f"defense {line}" for line in second]
+    return task, [f"attack {line}" for line in ambiguous]
 
 
 def _names(

@@ -69,15 +69,15 @@ def _reasons(planned: Sequence[Planned]) -> list[str]:
 
 
 def _table(title: str, items: list[Planned], store: RecordStore) -> Table:
-    """Attacks by defenses; each entry how many seeds have a record, or that the pair is incompatible."""
-    defenses = list(dict.fromkeys(item.cell.specification.defense.label for item in items))
-    table = Table("attack", *map(escape, defenses), title=escape(title), title_justify="left")
-    for attack in dict.fromkeys(item.cell.specification.attack.label for item in items):
-        row = []
-        for defense in defenses:
-            mine = [i for i in items if (i.cell.specification.attack.label, i.cell.specification.defense.label)
-                    == (attack, defense)]  # fmt: skip
-            done = sum(store.path(item.cell.digest).is_file() for item in mine)
-            row.append("[dim]incompatible[/]" if any(i.reason for i in mine) else f"{done} of {len(mine)}")
-        table.add_row(escape(attack), *row)
+    """A line for each attack: how many of its cells have a record, and which defenses it does not fit."""
+    table = Table("attack", "have a record", "would run", "incompatible with", title=escape(title), title_justify="left")
+    by_attack: dict[str, list[Planned]] = defaultdict(list)
+    for item in items:
+        by_attack[item.cell.specification.attack.label].append(item)
+    for attack, mine in by_attack.items():
+        done = sum(store.path(item.cell.digest).is_file() for item in mine)
+        unfit = [item for item in mine if item.reason]
+        ready = sum(item.reason is None and not store.path(item.cell.digest).is_file() for item in mine)
+        labels = dict.fromkeys(item.cell.specification.defense.label for item in unfit)
+        table.add_row(escape(attack), f"{done} of {len(mine)}", str(ready), escape(", ".join(labels)))
     return table

@@ -16,7 +16,7 @@ from fflbench.leaderboard.board import Board, Standing
 from fflbench.leaderboard.build import build_board
 from fflbench.leaderboard.results import load_results
 from fflbench.leaderboard.statistics import critical_difference, friedman, rank_intervals, ranked
-from fflbench.records import Record
+from fflbench.records import DefenseSpec, Part, Record
 
 
 @pytest.mark.parametrize(("defenses", "quantile"), [(2, 1.960), (3, 2.343), (5, 2.728), (10, 3.164)])
@@ -211,3 +211,16 @@ def test_every_pair_of_threats_has_its_front(tmp_path: Path) -> None:
     }
     assert {row.defense: row.pareto for row in found.joint} == {"a": True, "b": False}
     assert {row.defense: row.entries["mean-accuracy"].mean for row in found.joint} == {"a": 75.05, "b": 55.05}
+
+
+def test_a_label_that_means_different_defenses_on_two_tracks_is_not_one(tmp_path: Path) -> None:
+    """A robust variant and a private one under one label would look like a defense that is both."""
+    other = DefenseSpec(label="ffl", parts=(Part(kind="aggregator", name="ffl", parameters={"exchange": 0.1}),))
+    private = [leak("deep", "ffl", s, 9.0) for s in (0, 1)]
+    private = [
+        one.model_copy(update={"specification": one.specification.model_copy(update={"defense": other})}) for one in private
+    ]
+    found = board_of(tmp_path, *attacked("ffl", [80]), *private)
+    assert len(found.joint) == 2
+    assert found.fronts == []
+    assert any("'ffl' stands for 2 different specifications" in line for line in found.problems)
