@@ -40,7 +40,11 @@ def write_leaderboard(results: Path, out: Path | None = None, reference: str | N
     >>> print(files.html)
     results/leaderboard.html
     """
-    loaded = load_results(results)
+    return write_results(load_results(results), out or results, reference)
+
+
+def write_results(loaded: Results, folder: Path, reference: str | None = None) -> LeaderboardFiles:
+    """Write `leaderboard.*` of these results into a folder."""
     board = build_board(loaded, _reference(loaded, reference))
     text, table = markdown(board), spreadsheet(board)
     data = json.dumps(board.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
@@ -50,7 +54,6 @@ def write_leaderboard(results: Path, out: Path | None = None, reference: str | N
         "json": data,
         "html": page(board, loaded, {"leaderboard.csv": table, "leaderboard.md": text}),
     }
-    folder = out or results
     paths = {ending: folder / f"leaderboard.{ending}" for ending in contents}
     for ending, content in contents.items():
         try:
