@@ -47,7 +47,7 @@ def verify_command(
         console.print(f"{count(left_out, 'cell')} left out: said to take longer than --limit")
     with ExitStack() as stack:
         folder = results or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fflbench-verify-")))
-        found = verify(records, folder, conditions, lambda cell: console.print(_line(cell)))
+        found = verify(records, submission.pictures, folder, conditions, lambda cell: console.print(_line(cell)))
     report = _report(submission, drawn_with, cells, left_out, conditions, found)
     if out is not None:
         try:

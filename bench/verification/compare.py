@@ -46,7 +46,7 @@ def compare(stated: Record, found: Record, tolerance: float) -> tuple[Outcome, s
 
 
 def _comparable(record: Record) -> dict[str, object]:
-    """What must be the same: not its name, which holds the code, and not the pictures, which may have stayed behind."""
+    """What must be the same: not its name, which holds the code. Pictures may have stayed behind, and `other_picture` looks at them."""
     return {name: value for name, value in record.comparable().items() if name not in ("digest", "artefacts")}
 
 
@@ -65,6 +65,10 @@ def _pairs(stated: Record, found: Record) -> Iterator[tuple[str, float | None, f
     for name in sorted({*stated.sent, *found.sent}):
         one, other = stated.sent.get(name), found.sent.get(name)
         yield f"bytes sent, {name}", one, other, RELATIVE * max(one or 0, other or 0)
+    pictures = {(picture.role, picture.index): picture.scores for picture in found.artefacts}
+    for picture in stated.artefacts:
+        scores = pictures.get((picture.role, picture.index), {})
+        yield from _table(f"{picture.role} {picture.index}", picture.scores, scores)
     for name in COUNTS:
         yield f"notes, {name}", _number(stated.notes.get(name)), _number(found.notes.get(name)), 0.0
 

@@ -18,6 +18,7 @@ from fflbench.runner.resources import free_memory
 from fflbench.runner.run import Run, results_folder
 from fflbench.settings import Resources
 from fflbench.verification.compare import compare
+from fflbench.verification.pictures import other_picture
 from fflbench.verification.report import VerifiedCell
 from fflbench.verification.respecify import respecify
 
@@ -41,10 +42,11 @@ class Conditions:
 
 
 def verify(
-    records: Iterable[Record], folder: Path, conditions: Conditions, shown: Callable[[VerifiedCell], None]
-) -> list[VerifiedCell]:
-    """Run the cells of these records again and compare, in the order of the records. `shown` is called with each as it is
-    done; records and logs of the runs stay in `folder`."""
+    records: Iterable[Record], pictures: dict[str, bytes], folder: Path, conditions: Conditions,
+    shown: Callable[[VerifiedCell], None],
+) -> list[VerifiedCell]:  # fmt: skip
+    """Run the cells of these records again and compare, in the order of the records; `pictures` are those that they list.
+    `shown` is called with each as it is done; records and logs of the runs stay in `folder`."""
     results: dict[str, VerifiedCell] = {}
     ready: dict[tuple[int, str], list[tuple[Record, Cell]]] = {}
 
@@ -62,7 +64,7 @@ def verify(
             continue
         ready.setdefault((origin.threads, origin.precision), []).append((record, cell))
     for pairs in ready.values():
-        _run(pairs, folder, conditions, settle)
+        _run(pairs, pictures, folder, conditions, settle)
     return [results[record.digest] for record in chosen]
 
 
@@ -78,8 +80,9 @@ def _execution(record: Record, conditions: Conditions) -> Execution:
 
 
 def _run(
-    pairs: list[tuple[Record, Cell]], folder: Path, conditions: Conditions, settle: Callable[[VerifiedCell], None]
-) -> None:
+    pairs: list[tuple[Record, Cell]], pictures: dict[str, bytes], folder: Path, conditions: Conditions,
+    settle: Callable[[VerifiedCell], None],
+) -> None:  # fmt: skip
     share = conditions.memory or 0.8 * free_memory() / conditions.jobs
     planned = [Planned(cell, Resources(memory=share), "", None) for _, cell in pairs]
     settings = Settings(
@@ -94,14 +97,18 @@ def _run(
     for finished in run.go():
         if finished is not None:
             digest = finished.cell.digest
-            settle(_compared(stated[digest], run.store.read(digest), conditions.tolerance))
+            settle(_compared(stated[digest], run.store.read(digest), pictures, folder, conditions.tolerance))
 
 
-def _compared(stated: Record, found: Record | None, tolerance: float) -> VerifiedCell:
+def _compared(
+    stated: Record, found: Record | None, pictures: dict[str, bytes], folder: Path, tolerance: float
+) -> VerifiedCell:
     if found is None or found.status == "failed":
         why = found.error if found else "it left no record"
         return _result(stated, found, "not verified", f"did not end here: {why}")
     outcome, note = compare(stated, found, tolerance)
+    if outcome == "same" and (other := other_picture(stated, pictures, found, folder)):
+        outcome, note = "differs", f"picture {other} is not what this cell gives"
     if outcome != "same":
         other = _other_conditions(stated, found)
         why = f"other {other} than the submission's" if other else "by the same code, data and libraries"

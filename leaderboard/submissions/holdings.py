@@ -85,8 +85,11 @@ class Holdings:
             return
         task = (spec.track, spec.task.label)
         meaning = self._ground.tasks.get(task)
+        if not self._ground.tasks:
+            raise UserError(f"{place}: this board has no submission of its baseline {self.rules.baseline!r} yet, which sets "
+                            "its tasks, attacks and seeds")  # fmt: skip
         if meaning is None:
-            known = ", ".join(sorted(label for _, label in self._ground.tasks)[:5]) or "none yet"
+            known = ", ".join(sorted(label for _, label in self._ground.tasks)[:5])
             raise UserError(f"{place}: this board's baseline {self.rules.baseline!r} has no such task; it has: {known}")
         if meaning != _meaning(spec.task):
             raise UserError(f"{place}: its task has the label of the baseline's, but other settings, data or another model")

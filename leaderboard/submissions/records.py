@@ -10,7 +10,7 @@ import pydantic
 
 from fflbench.errors import UserError
 from fflbench.leaderboard.measures import LARGEST, Measure, measure
-from fflbench.leaderboard.results import capped, implausible
+from fflbench.leaderboard.results import CLEAN, capped, implausible
 from fflbench.leaderboard.submissions.labels import check_label
 from fflbench.leaderboard.submissions.pictures import check_pictures
 from fflbench.parameters import explain
@@ -78,6 +78,8 @@ def _wrong_with(record: Record) -> str:
             check_label(label)
         except ValueError as error:
             return f"{kind} label: {error}"
+    if spec.track == "poisoning" and spec.attack.label == CLEAN and spec.attack.name != CLEAN:
+        return f"attack label: found {CLEAN!r} for {ascii(spec.attack.name)[:60]}, which is no absence of an attack"
     for kind, part in (("dataset", spec.task.dataset), ("model", spec.task.model)):
         if (
             set(part) != {"name", "parameters"}
