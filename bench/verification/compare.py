@@ -46,7 +46,7 @@ def compare(stated: Record, found: Record, tolerance: float) -> tuple[Outcome, s
 
 
 def _comparable(record: Record) -> dict[str, object]:
-    """What must be the same: not its name, which holds the code. Pictures may have stayed behind, and `other_picture` looks at them."""
+    """What must be the same: not its name, which holds the code; `other_picture` looks at the pictures."""
     return {name: value for name, value in record.comparable().items() if name not in ("digest", "artefacts")}
 
 

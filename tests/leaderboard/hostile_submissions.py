@@ -201,10 +201,18 @@ def _signed_only(shop: Workshop) -> None:
 FILES = [
     Case("not a submission at all", lambda shop: shop.put(b"PK\x03\x04"), "is not compressed with xz"),
     Case("truncated file", lambda shop: shop.put(newcomer().to_bytes()[:-40]), "breaks off"),
-    Case("damaged file", lambda shop: shop.put(newcomer().to_bytes()[:60] + bytes(40) + newcomer().to_bytes()[100:]), "is damaged"),
+    Case(
+        "damaged file",
+        lambda shop: shop.put(newcomer().to_bytes()[:60] + bytes(40) + newcomer().to_bytes()[100:]),
+        "is damaged",
+    ),
     Case("garbage after the end", lambda shop: shop.put(newcomer().to_bytes() + b"#!/bin/sh"), "9 bytes after its end"),
     Case("two archives in one", lambda shop: shop.put(newcomer().to_bytes() * 2), "bytes after its end"),
-    Case("xz bomb: 100 MB of spaces in 15 kB", lambda shop: shop.put(lzma.compress(b" " * 10**8, preset=0)), "has a line of more than"),
+    Case(
+        "xz bomb: 100 MB of spaces in 15 kB",
+        lambda shop: shop.put(lzma.compress(b" " * 10**8, preset=0)),
+        "has a line of more than",
+    ),
     Case("xz that wants 512 MB to unpack", _big_dictionary, "is damaged (Memory usage limit exceeded)"),
     Case("file of 17 MiB", lambda shop: shop.put(bytes(17 * 2**20)), "is larger than 16000000 bytes"),
     Case("line without an end", lambda shop: shop.put(lzma.compress(b"{}")), "its last line has no end"),
@@ -328,13 +336,21 @@ def _with_suite(text: str) -> Submission:
     return newcomer([honest(provenance={"suite": text})])
 
 
+MARKDOWN = ("leaderboard.md", "submissions.md")
 HARMLESS = [
     Harmless("script tag in a label", "<script>alert(1)</script".replace("/", "\\"), _with_label, "<script>alert(1)"),
     Harmless("comparison in a label", "mine, <5% attackers", _with_label, "<5% attackers"),
     Harmless("formula in a label", '=HYPERLINK("http:evil")', _with_label, "<a href=http:evil", "'=HYPERLINK"),
-    Harmless("Markdown in a label", "[mine](http:evil) | x", _with_label, "[mine](http:evil) | x",
-             files=("leaderboard.md", "submissions.md")),  # fmt: skip
-    Harmless("script tag in an author", "<script>alert(2)</script>", lambda text: newcomer(authors=[text]), "<script>alert(2)"),
+    Harmless(
+        "Markdown in a label",
+        "[mine](http:evil) | x",
+        _with_label,
+        "[mine](http:evil) | x",
+        files=("leaderboard.md", "submissions.md"),
+    ),  # fmt: skip
+    Harmless(
+        "script tag in an author", "<script>alert(2)</script>", lambda text: newcomer(authors=[text]), "<script>alert(2)"
+    ),
     Harmless("script tag in an error", "<script>alert(3)</script>", _with_error, "<script>alert(3)"),
     Harmless("terminal escape in an error", "\x1b]0;owned\x07", _with_error, "\x1b"),
     Harmless("writing direction changed in an error", f"a{RIGHT_TO_LEFT}b", _with_error, RIGHT_TO_LEFT),
