@@ -10,10 +10,17 @@ from urllib.parse import urlsplit
 import pydantic
 from pydantic import AfterValidator, Field
 
-NAME = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+()-]{0,58}[A-Za-z0-9.+)])?$"
-"""1 to 60 letters, digits, spaces and `. _ + ( ) -` of ASCII: no two names look alike, none is markup or a formula."""
 LONGEST_TEXT = 200
 MOST_AUTHORS = 50
+
+
+def board_name(text: str) -> str:
+    """Raises `ValueError` unless it is 1 to 60 letters, digits, spaces and `. _ + ( ) -` of ASCII: no two such names look
+    alike, and none is markup, a formula or a path."""
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9 ._+()-]{0,58}[A-Za-z0-9.+)])?", text):
+        raise ValueError(f"found {ascii(text)[:60]}, needs 1 to 60 letters, digits, spaces and . _ + ( ) -, of ASCII, that "
+                         "begin with a letter or a digit")  # fmt: skip
+    return text
 
 
 def printable(text: str) -> str:
@@ -42,6 +49,7 @@ def web_address(text: str) -> str:
     return text
 
 
+BoardName = Annotated[str, AfterValidator(board_name)]
 Printable = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(printable)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
 
@@ -50,7 +58,7 @@ class About(pydantic.BaseModel):
     """`name` is the name on the board. `contact` is for the people who run the board; it is in the file, so it is public."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
-    name: Annotated[str, Field(pattern=NAME)]
+    name: BoardName
     authors: Annotated[list[Printable], Field(max_length=MOST_AUTHORS)] = []
     paper: WebAddress | None = None
     code: WebAddress | None = None

@@ -20,7 +20,7 @@ _CHUNK = 1 << 18
 class Limits:
     """`file`, `unpacked` and `line` in bytes."""
 
-    file: int = 16 * 2**20
+    file: int = 16_000_000
     unpacked: int = 256 * 2**20
     line: int = 2 * 2**20
     records: int = 20_000

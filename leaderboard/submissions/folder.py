@@ -134,5 +134,6 @@ def _check_kind(path: Path, right: Callable[[int], bool], wanted: str) -> None:
     except OSError as error:
         raise UserError(plain(f"{path}: cannot be read ({error.strerror})", 400)) from None
     if not right(mode):
-        found = "a symbolic link" if stat.S_ISLNK(mode) else "something else"
+        kinds = {"a symbolic link": stat.S_ISLNK, "a folder": stat.S_ISDIR, "a file": stat.S_ISREG}
+        found = next((name for name, test in kinds.items() if test(mode)), "something else")
         raise UserError(plain(f"{path}: found {found}, needs {wanted}", 400))

@@ -126,8 +126,8 @@ class Holdings:
         row = (spec.track, spec.task.label, spec.defense.label)
         owner, shown = owners.setdefault(row, (slug(name), name))
         if owner != slug(name):
-            raise UserError(f"{place}: the defense {spec.defense.label!r} on this task is {shown!r}'s, and only it may add "
-                            f"to it; {ADVICE}")  # fmt: skip
+            raise UserError(f"{place}: the defense {spec.defense.label!r} on this task belongs to {shown!r}, and nobody "
+                            f"else may add cells to it; {ADVICE}")  # fmt: skip
 
 
 def _meaning(part: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import pydantic
 
 from fflbench.errors import UserError
 from fflbench.leaderboard.results import load_results
-from fflbench.leaderboard.submissions.about import NAME, About
+from fflbench.leaderboard.submissions.about import About
 from fflbench.leaderboard.submissions.pictures import gather_pictures
 from fflbench.leaderboard.submissions.submission import Submission, parse_submission, submission_of
 from fflbench.parameters import explain
@@ -24,13 +23,10 @@ if TYPE_CHECKING:
 
 def about_of(name: str, authors: Sequence[str], paper: str | None, code: str | None, contact: str | None) -> About:
     """Raises `UserError` that names the option that is wrong."""
-    if not re.fullmatch(NAME, name):
-        raise UserError(f"--name: found {ascii(name)[:70]}, needs 1 to 60 letters, digits, spaces and . _ + ( ) -, "
-                        "of ASCII, that begin with a letter or a digit")  # fmt: skip
     try:
         return About(name=name, authors=list(authors), paper=paper, code=code, contact=contact)
     except pydantic.ValidationError as error:
-        raise UserError(explain(error, "-").replace("-.", "--", 1)) from None
+        raise UserError(explain(error, "-").replace("-.authors.", "--author ", 1).replace("-.", "--", 1)) from None
 
 
 def make_submission(

@@ -58,9 +58,9 @@ def check_records(records: Iterable[Record], pictures: dict[str, bytes], where: 
     seen: dict[str, Record] = {}
     for record in records:
         name = record.specification.name
-        for digest, twice in ((record.digest, "record"), (record.specification.digest(), "specification")):
+        for digest, what in ((record.digest, "record"), (record.specification.digest(), "specification")):
             if digest in seen:
-                raise UserError(f"{where}: {name}: has two records of the {twice} {digest[:12]}, needs one")
+                raise UserError(f"{where}: {name}: the {what} {digest[:12]} is there twice, needs each once")
             seen[digest] = record
         check_pictures(record, pictures, f"{where}: {name}")
     listed = {artefact.file for record in seen.values() for artefact in record.artefacts}

@@ -12,7 +12,7 @@ import pydantic
 from pydantic import AfterValidator, Field
 
 from fflbench.errors import UserError
-from fflbench.leaderboard.submissions.about import NAME, Printable, printable, slug
+from fflbench.leaderboard.submissions.about import BoardName, Printable, printable, slug
 from fflbench.leaderboard.submissions.container import LIMITS, Limits
 from fflbench.parameters import explain
 from fflbench.records import write_atomically
@@ -21,7 +21,6 @@ FILE = "board.toml"
 SUBMISSIONS, REPORTS = "submissions", "reports"
 _CLOSED = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 Fingerprint = Annotated[str, Field(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
-Name = Annotated[str, Field(pattern=NAME)]
 
 _TEMPLATE = """\
 title = {title}
@@ -63,11 +62,11 @@ class Rules(pydantic.BaseModel):
     model_config = _CLOSED
     title: Printable
     reference: Annotated[str, Field(max_length=60), AfterValidator(printable)] = "fedavg"
-    baseline: Name | None = None
+    baseline: BoardName | None = None
     unsigned: bool = True
     verifiers: list[Fingerprint] = []
     limits: SubmissionLimits = SubmissionLimits()
-    keys: dict[Name, Annotated[list[Fingerprint], Field(min_length=1)]] = {}
+    keys: dict[BoardName, Annotated[list[Fingerprint], Field(min_length=1)]] = {}
 
     @pydantic.field_validator("baseline", mode="before")
     @classmethod

@@ -7,121 +7,21 @@ import base64
 import dataclasses
 import hashlib
 import io
-import json
 import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from leaderboard_records import record
 from PIL import Image
+from submission_workshop import KEY, OTHER_KEY, Planted, Workshop, cells, honest, newcomer, relabelled, sealed
 
-from fflbench.leaderboard.submissions.about import About
-from fflbench.leaderboard.submissions.folder import add_submission, open_board
-from fflbench.leaderboard.submissions.records import stated_digests
-from fflbench.leaderboard.submissions.rules import FILE, new_board
-from fflbench.leaderboard.submissions.submission import SEAL, Submission, submission_of
-from fflbench.records import Artefact, Record
+from fflbench.leaderboard.submissions.submission import SEAL, Submission
+from fflbench.records import Artefact
 from fflbench.signature import sign
 from fflbench.strict_json import canonical
 
-KEY, OTHER_KEY = (Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2))
 RIGHT_TO_LEFT = "\N{RIGHT-TO-LEFT OVERRIDE}"
-ATTACKS, SEEDS = ("none", "sign-flip"), (0, 1)
-
-
-def honest(attack: str = "none", defense: str = "mine", seed: int = 0, accuracy: float = 80.0, **fields: Any) -> Record:
-    """A record that a board takes."""
-    return sealed(record(attack, defense, seed, accuracy + seed, settings={"rounds": 4, "peers": 10}, **fields))
-
-
-def sealed(one: Record) -> Record:
-    """With the parts that every real record has, and the digest that its content gives."""
-    task = one.specification.task
-    parts = {"dataset": {"name": "d", "parameters": {}}, "model": {"name": "m", "parameters": {}}}
-    spec = one.specification.model_copy(update={"task": task.model_copy(update=parts)})
-    one = one.model_copy(update={"specification": spec})
-    return one.model_copy(update={"digest": stated_digests(one)[0]})
-
-
-def relabelled(one: Record, part: str, label: str, **other: Any) -> Record:
-    spec = one.specification
-    changed = getattr(spec, part).model_copy(update={"label": label, **other})
-    return sealed(one.model_copy(update={"specification": spec.model_copy(update={part: changed})}))
-
-
-def cells(defense: str = "mine", accuracy: float = 80.0) -> list[Record]:
-    return [honest(attack, defense, seed, accuracy) for attack in ATTACKS for seed in SEEDS]
-
-
-def newcomer(records: list[Record] | None = None, key: Ed25519PrivateKey | None = None, name: str = "Newcomer",
-             pictures: dict[str, bytes] | None = None, **about: Any) -> Submission:  # fmt: skip
-    return submission_of(About(name=name, **about), cells() if records is None else records, pictures or {}, key)
-
-
-class Workshop:
-    """A board with a baseline and a signed submission, and a file that somebody wants to add."""
-
-    def __init__(self, folder: Path) -> None:
-        self.board, self.file = folder / "board", folder / "new.jsonl.xz"
-        new_board(self.board, "Who survives?", "fedavg", "baseline")
-        self.put(newcomer(cells("fedavg"), name="baseline").to_bytes())
-        add_submission(self.board, self.file)
-        self.put(newcomer(cells("signed one"), KEY, "Signer").to_bytes())
-        add_submission(self.board, self.file)
-
-    def put(self, data: bytes) -> None:
-        self.file.write_bytes(data)
-
-    def lines(self, change: Callable[[list[bytes]], list[bytes]], submission: Submission | None = None) -> None:
-        """A file whose lines were changed, packed again."""
-        lines = lzma.decompress((submission or newcomer()).to_bytes()).split(b"\n")[:-1]
-        self.put(lzma.compress(b"".join(line + b"\n" for line in change(lines))))
-
-    def header(self, **changes: Any) -> None:
-        """A file whose header was changed."""
-        self.lines(lambda lines: [canonical({**json.loads(lines[0]), **changes}), *lines[1:]])
-
-    def about(self, **changes: Any) -> None:
-        """A file with other lines about who made it."""
-        self.header(about={**newcomer().about.model_dump(), **changes})
-
-    def raw_record(self, change: Callable[[bytes], bytes]) -> None:
-        """A file whose first record was changed as text, with the header's digest put right."""
-
-        def forge(lines: list[bytes]) -> list[bytes]:
-            content = [change(lines[2]), *lines[3:]]
-            digest = hashlib.sha256(b"".join(line + b"\n" for line in content)).hexdigest()
-            return [canonical({**json.loads(lines[0]), "content": digest}), lines[1], *content]
-
-        self.lines(forge)
-
-    def record(self, **changes: Any) -> None:
-        """A file whose first record was changed, with the header's digest put right."""
-        self.raw_record(lambda line: canonical({**json.loads(line), **changes}))
-
-    def board_rule(self, old: str, new: str) -> None:
-        file = self.board / FILE
-        assert old in file.read_text()
-        file.write_text(file.read_text().replace(old, new))
-
-    def refuse(self) -> None:
-        """What the case tries; raises `UserError`."""
-        add_submission(self.board, self.file)
-
-
-class Planted(Workshop):
-    """The file is put on the board past `add`, as in a pull request."""
-
-    def plant(self, name: str, data: bytes | None = None) -> None:
-        path = self.board / "submissions" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(newcomer().to_bytes() if data is None else data)
-
-    def refuse(self) -> None:
-        open_board(self.board)
 
 
 @dataclass(frozen=True)
@@ -195,6 +95,8 @@ def _pinned(shop: Workshop) -> None:
 
 def _signed_only(shop: Workshop) -> None:
     shop.board_rule("unsigned = true", "unsigned = false")
+    shop.board_rule('baseline = "baseline"', 'baseline = "Signer"')
+    next((shop.board / "submissions").glob("baseline-*")).unlink()
     shop.put(newcomer().to_bytes())
 
 
@@ -214,7 +116,7 @@ FILES = [
         "has a line of more than",
     ),
     Case("xz that wants 512 MB to unpack", _big_dictionary, "is damaged (Memory usage limit exceeded)"),
-    Case("file of 17 MiB", lambda shop: shop.put(bytes(17 * 2**20)), "is larger than 16000000 bytes"),
+    Case("file of 17 MB", lambda shop: shop.put(bytes(17_000_000)), "is larger than 16000000 bytes"),
     Case("line without an end", lambda shop: shop.put(lzma.compress(b"{}")), "its last line has no end"),
     Case("a folder", lambda shop: shop.file.unlink() or shop.file.mkdir(), "found a folder, needs a file"),
 ]
@@ -235,7 +137,7 @@ JSON = [
     Case("spaces between header and its content", lambda shop: shop.lines(lambda lines: [lines[0].replace(b":", b": ", 1), *lines[1:]]), "not written as fflbench writes it"),
 ]  # fmt: skip
 ABOUT = [
-    Case("script tag as name", lambda shop: shop.about(name="<script>alert(1)</script>"), "header.about.name: found '<script>alert(1)</script>'"),
+    Case("script tag as name", lambda shop: shop.about(name="<script>alert(1)</script>"), "header.about.name: found '<script>alert(1)</script>', needs 1 to 60 letters"),
     Case("formula as name", lambda shop: shop.about(name="=HYPERLINK(1)"), "header.about.name: found '=HYPERLINK(1)'"),
     Case("name with ../", lambda shop: shop.about(name="../../etc/cron.d/x"), "header.about.name: found '../../etc/cron.d/x'"),
     Case("absolute path as name", lambda shop: shop.about(name="/etc/passwd"), "header.about.name: found '/etc/passwd'"),
@@ -261,8 +163,8 @@ RECORDS = [
     Case("negative cost", lambda shop: shop.record(seconds={"training": -5.0}), "negative or absurd cost"),
     Case("metric named like markup", lambda shop: shop.record(metrics={"<img src=x>": 1.0}), "needs a name of small letters"),
     Case("facts that the records do not state", lambda shop: shop.header(facts={"environment": {"device": ["abacus"]}}), "header.facts does not say what the records say"),
-    Case("the same record twice", lambda shop: shop.put(newcomer([honest(), honest()]).to_bytes()), "has two records of the record"),
-    Case("two records of one specification", lambda shop: shop.put(newcomer([honest(), honest(version="0.1.1", provenance={"engine": "b"})]).to_bytes()), "has two records of the specification"),
+    Case("the same record twice", lambda shop: shop.put(newcomer([honest(), honest()]).to_bytes()), "the record 3c7ad7bd1175 is there twice"),
+    Case("two records of one specification", lambda shop: shop.put(newcomer([honest(), honest(version="0.1.1", provenance={"engine": "b"})]).to_bytes()), "the specification d2fad3c39bee is there twice"),
     Case("NUL in a label", lambda shop: shop.put(newcomer([relabelled(honest(), "defense", "mi\x00ne")]).to_bytes()), "defense label: found 'mi\\x00ne', which has U+0000"),
     Case("writing direction changed in a label", lambda shop: shop.put(newcomer([relabelled(honest(), "defense", f"mine{RIGHT_TO_LEFT}")]).to_bytes()), "has U+202E"),
     Case("invisible letter in a label", lambda shop: shop.put(newcomer([relabelled(honest(), "defense", "fed\N{ZERO WIDTH SPACE}avg")]).to_bytes()), "has U+200B (ZERO WIDTH SPACE)"),
@@ -292,7 +194,7 @@ SIGNATURES = [
 BOARD = [
     Case("a submission that is there already", lambda shop: shop.put(newcomer(cells("signed one"), KEY, "Signer").to_bytes()), "is on the board already, as signer-"),
     Case("records that are there already, under another name", lambda shop: shop.put(newcomer(cells("fedavg")).to_bytes()), "is on the board already, from 'baseline'; leave them out with"),
-    Case("cells added to somebody else's defense", lambda shop: shop.put(newcomer([honest(defense="fedavg", provenance={"engine": "b"})]).to_bytes()), "is 'baseline''s, and only it may add to it"),
+    Case("cells added to somebody else's defense", lambda shop: shop.put(newcomer([honest(defense="fedavg", provenance={"engine": "b"})]).to_bytes()), "belongs to 'baseline', and nobody else may add cells to it"),
     Case("label that looks like a known one", lambda shop: shop.put(newcomer(cells("FedAvg")).to_bytes()), "the defense label 'FedAvg' is too like 'fedavg'"),
     Case("known label for another defense", lambda shop: shop.put(newcomer([relabelled(honest(), "defense", "fedavg")]).to_bytes()), "the label 'fedavg' stands for another defense on this board"),
     Case("a seed more than the baseline's", lambda shop: shop.put(newcomer([*cells(), honest(seed=7)]).to_bytes()), "has no seed 7; it has: 0, 1"),
@@ -305,7 +207,7 @@ PLANTED = [
     Case("in a pull request: reserved name of Windows", lambda shop: shop.plant("CON.jsonl.xz"), "by its content its name is newcomer-", Planted),
     Case("in a pull request: name that differs in case", lambda shop: shop.plant(newcomer().file_name.upper().replace(".JSONL.XZ", ".jsonl.xz")), "by its content its name is newcomer-", Planted),
     Case("in a pull request: file of another kind", lambda shop: shop.plant("run.sh", b"#!/bin/sh\n"), "needs only files that end in .jsonl.xz", Planted),
-    Case("in a pull request: folder", lambda shop: shop.plant("more/x.jsonl.xz"), "found something else, needs a file", Planted),
+    Case("in a pull request: folder", lambda shop: shop.plant("more/x.jsonl.xz"), "found a folder, needs a file", Planted),
     Case("in a pull request: changed file", lambda shop: shop.plant(newcomer().file_name, newcomer(cells("other")).to_bytes()), "by its content its name is newcomer-", Planted),
 ]  # fmt: skip
 REFUSED = [*FILES, *JSON, *ABOUT, *RECORDS, *PICTURES, *SIGNATURES, *BOARD, *PLANTED]
@@ -338,7 +240,7 @@ def _with_suite(text: str) -> Submission:
 
 MARKDOWN = ("leaderboard.md", "submissions.md")
 HARMLESS = [
-    Harmless("script tag in a label", "<script>alert(1)</script".replace("/", "\\"), _with_label, "<script>alert(1)"),
+    Harmless("script tag in a label", "<script>alert(1)", _with_label, "<script>alert(1)"),
     Harmless("comparison in a label", "mine, <5% attackers", _with_label, "<5% attackers"),
     Harmless("formula in a label", '=HYPERLINK("http:evil")', _with_label, "<a href=http:evil", "'=HYPERLINK"),
     Harmless(
@@ -347,7 +249,7 @@ HARMLESS = [
         _with_label,
         "[mine](http:evil) | x",
         files=("leaderboard.md", "submissions.md"),
-    ),  # fmt: skip
+    ),
     Harmless(
         "script tag in an author", "<script>alert(2)</script>", lambda text: newcomer(authors=[text]), "<script>alert(2)"
     ),

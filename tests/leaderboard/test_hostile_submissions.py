@@ -8,9 +8,10 @@ import io
 from pathlib import Path
 
 import pytest
-from hostile_submissions import HARMLESS, REFUSED, Case, Harmless, Workshop, newcomer
+from hostile_submissions import HARMLESS, REFUSED, Case, Harmless
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from submission_workshop import Workshop, newcomer
 
 from fflbench.errors import UserError
 from fflbench.leaderboard.submissions import container

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile_submissions import KEY, OTHER_KEY, Workshop, cells, honest, newcomer, sealed
 from leaderboard_records import png, record, write
+from submission_workshop import KEY, OTHER_KEY, Workshop, cells, honest, newcomer, sealed
 
 from fflbench.errors import UserError
 from fflbench.leaderboard.packed import NAME, read_packed
