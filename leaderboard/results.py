@@ -74,6 +74,12 @@ class Results:
 
 def load_results(folder: Path) -> Results:
     """Read a results folder, packed records included. Raises `UserError` when there is nothing in it to show."""
+    return assemble(folder, *read_folder(folder))
+
+
+def read_folder(folder: Path) -> tuple[list[Record], list[str]]:
+    """All readable records of a results folder as they are, packed ones included, and a line for each thing that is not one.
+    Raises `UserError` when it is no results folder."""
     packed = folder / NAME
     if not (folder / "records").is_dir() and not packed.is_file():
         found = "a folder without records/" if folder.is_dir() else "no such folder"
@@ -83,7 +89,7 @@ def load_results(folder: Path) -> Results:
     if packed.is_file():
         more, others = read_packed(packed)
         read, lines = [*read, *more], [*lines, *others]
-    return assemble(folder, read, lines)
+    return read, lines
 
 
 def assemble(

@@ -8,7 +8,7 @@ what they measure.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fflbench import registry
 from fflbench.errors import UserError
@@ -24,7 +24,12 @@ RELATIVE = 0.05
 COUNTS = ("uploads", "rounds")
 """Notes that decide what a page shows of costs."""
 
-Numbers = dict[str, float | None]
+LARGEST = 1e15
+"""A model that falls apart loses without bound, and no page shows more than this: beyond, numbers count as the same."""
+
+Numbers = Mapping[str, float | None]
+Pair = tuple[str, float | None, float | None, float]
+"""Where, the two numbers, and how far apart they may be."""
 
 
 def compare(stated: Record, found: Record, tolerance: float) -> tuple[Outcome, str]:
@@ -36,13 +41,21 @@ def compare(stated: Record, found: Record, tolerance: float) -> tuple[Outcome, s
     if _comparable(stated) == _comparable(found):
         return "same", ""
     for where, one, other, allowed in _pairs(stated, found):
-        if (one is None) != (other is None) or (
-            one is not None and other is not None and abs(one - other) > tolerance * allowed
-        ):
+        if _distance(one, other) > tolerance * allowed:
             return "differs", f"{where}: stated {_shown(one)}, found {_shown(other)}, may be {tolerance * allowed:g} apart"
     if tolerance == 0:
         return "differs", "not the same bits, as --tolerance 0 asks for"
     return "close", ""
+
+
+def _distance(one: float | None, other: float | None) -> float:
+    if one is None or other is None:
+        return 0.0 if one is other else math.inf
+    return abs(_bounded(one) - _bounded(other))
+
+
+def _bounded(value: float) -> float:
+    return max(-LARGEST, min(LARGEST, value))
 
 
 def _comparable(record: Record) -> dict[str, object]:
@@ -50,8 +63,7 @@ def _comparable(record: Record) -> dict[str, object]:
     return {name: value for name, value in record.comparable().items() if name not in ("digest", "artefacts")}
 
 
-def _pairs(stated: Record, found: Record) -> Iterator[tuple[str, float | None, float | None, float]]:
-    """Where, the two numbers, and how far apart they may be."""
+def _pairs(stated: Record, found: Record) -> Iterator[Pair]:
     yield from _table("metric", stated.metrics, found.metrics)
     for reference in sorted({*stated.references, *found.references}):
         yield from _table(
@@ -73,22 +85,20 @@ def _pairs(stated: Record, found: Record) -> Iterator[tuple[str, float | None, f
         yield f"notes, {name}", _number(stated.notes.get(name)), _number(found.notes.get(name)), 0.0
 
 
-def _table(what: str, stated: Numbers, found: Numbers) -> Iterator[tuple[str, float | None, float | None, float]]:
+def _table(what: str, stated: Numbers, found: Numbers) -> Iterator[Pair]:
     for name in sorted({*stated, *found}):
         one, other = stated.get(name), found.get(name)
         yield f"{what} {name}", one, other, _allowed(name, one, other)
 
 
-def _curve(
-    name: str, stated: list[float | None], found: list[float | None]
-) -> Iterator[tuple[str, float | None, float | None, float]]:
+def _curve(name: str, stated: list[float | None], found: list[float | None]) -> Iterator[Pair]:
     """Its length, and its mean distance: single rounds move more than the end."""
     yield f"curve {name}, length", len(stated), len(found), 0.0
     both = [(one, other) for one, other in zip(stated, found, strict=False) if one is not None and other is not None]
     yield f"curve {name}, rounds with a value", sum(v is not None for v in stated), sum(v is not None for v in found), 0.0
     if both:
-        distance = math.fsum(abs(one - other) for one, other in both) / len(both)
-        level = math.fsum(abs(one) for one, _ in both) / len(both)
+        distance = math.fsum(_distance(one, other) for one, other in both) / len(both)
+        level = math.fsum(abs(_bounded(one)) for one, _ in both) / len(both)
         yield f"curve {name}, mean distance", 0.0, distance, 2 * _allowed(name, level, level)
 
 

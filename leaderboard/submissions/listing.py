@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pydantic
 
+from fflbench.leaderboard.wording import count
+
 _CLOSED = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
@@ -44,9 +46,7 @@ class ListedSubmission(pydantic.BaseModel):
     @property
     def standing(self) -> str:
         """In words, for a table: `5 cells verified`, `1 of 6 cells differs`, `self-reported`."""
-        tried = self.verified + self.differing
         if self.differing:
-            return f"{self.differing} of {tried} {'cell differs' if tried == 1 else 'cells differ'}"
-        if not tried:
-            return "self-reported"
-        return f"{self.verified} {'cell' if self.verified == 1 else 'cells'} verified"
+            verb = "differs" if self.differing == 1 else "differ"
+            return f"{self.differing} of {count(self.verified + self.differing, 'cell')} {verb}"
+        return f"{count(self.verified, 'cell')} verified" if self.verified else "self-reported"

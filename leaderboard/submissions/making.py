@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pydantic
 
 from fflbench.errors import UserError
-from fflbench.leaderboard.results import load_results
+from fflbench.leaderboard.results import assemble, read_folder
 from fflbench.leaderboard.submissions.about import About
 from fflbench.leaderboard.submissions.pictures import gather_pictures
 from fflbench.leaderboard.submissions.submission import Submission, parse_submission, submission_of
@@ -35,9 +35,13 @@ def make_submission(
     """The newest record of each chosen cell as a submission, and a line for each thing that stays behind. What failed cells
     printed, and the folder that the suite lay in, stay behind too. The same input gives the same file. Raises `UserError`
     when there is nothing to submit, or a board would refuse it."""
-    loaded = load_results(results)
-    chosen = {spec.digest() for spec in selected([record.specification for record in loaded.records()], only)}
-    records = [_public(record) for record in loaded.records() if record.specification.digest() in chosen]
+    read, lines = read_folder(results)
+    loaded = assemble(results, read, lines)
+    newest = {record.digest: record.specification for record in loaded.records()}
+    chosen = {spec.digest() for spec in selected(list(newest.values()), only)}
+    # As they were read: what is shown of a record may be less than what it says.
+    wanted = {r.digest: r for r in read if r.digest in newest and r.specification.digest() in chosen}
+    records = [_public(record) for record in wanted.values()]
     problems = list(loaded.problems)
     found: dict[str, bytes] = {}
     if pictures:

@@ -73,6 +73,12 @@ def test_what_is_nobodys_business_stays_behind(tmp_path: Path) -> None:
     assert made.records[0].provenance.suite == "mine.toml"
 
 
+def test_records_go_along_as_they_are_and_not_as_a_page_shows_them(tmp_path: Path) -> None:
+    one = honest().model_copy(update={"metrics": {"test-loss": 1e31}, "curves": {"test-loss": [2.5, 1e31]}})
+    made, _ = make_submission(write(tmp_path, one), About(name="x"))
+    assert made.records == (one,)
+
+
 def test_pictures_go_along_when_asked_and_changed_ones_stay(tmp_path: Path) -> None:
     store, one = RecordStore(tmp_path), sealed(record(track="reconstruction", metrics={"psnr": 20.0}))
     files = []
@@ -144,7 +150,7 @@ def test_reports_count_once_for_each_cell_and_a_difference_outweighs(tmp_path: P
     assert listed(made, [report(made, "s")]).standing == "1 cell verified"
     assert listed(made, [report(made, "sc"), report(made, "ssn")]).standing == "2 cells verified"
     one = listed(made, [report(made, "ssc"), report(made, "d")])
-    assert (one.verified, one.differing, one.standing) == (2, 1, "1 of 3 cells differ")
+    assert (one.verified, one.differing, one.standing) == (2, 1, "1 of 3 cells differs")
 
 
 def test_a_report_is_attached_and_shown(tmp_path: Path) -> None:

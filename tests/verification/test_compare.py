@@ -38,6 +38,7 @@ def test_nothing_else_is_the_same() -> None:
     (changed("metrics", **{"detection-auc": 0.84}), 1.0, "differs"),
     (changed("metrics", **{"test-loss": 1.04}), 1.0, "close"),  # 5% of the larger number
     (changed("metrics", **{"test-loss": 1.06}), 1.0, "differs"),
+    (changed("metrics", **{"test-loss": 2e15}), 1.0, "differs"),
     (changed("metrics", **{"attack-success": 1.0}), 1.0, "differs"),
     (changed("metrics", accuracy=None), 1.0, "differs"),
     (changed("references", grey={"psnr": 12.9}), 1.0, "close"),  # 1 dB
@@ -57,6 +58,12 @@ def test_nothing_else_is_the_same() -> None:
 def test_the_tolerance_by_unit(found: Any, scale: float, outcome: str) -> None:
     assert compare(BASE, found, scale)[0] == outcome
     assert compare(found, BASE, scale)[0] == outcome
+
+
+def test_losses_beyond_what_is_shown_count_as_the_same() -> None:
+    endless = changed("metrics", **{"test-loss": 3e22})
+    assert compare(endless, changed("metrics", **{"test-loss": 1e31}), 1.0)[0] == "close"
+    assert compare(endless, changed("metrics", **{"test-loss": 1e31}), 0.0)[0] == "differs"
 
 
 def test_the_note_names_the_first_number_that_differs() -> None:
