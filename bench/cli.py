@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fflbench import submission_cli
+from fflbench.cli_options import Only, Plugins, load_plugins
 from fflbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Data sets: what is here, and fetching more.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
+submission_cli.add_to(app)
 
 
 class Kind(StrEnum):
@@ -41,11 +44,6 @@ class Kind(StrEnum):
 
 
 SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite or a TOML file.")]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file of plug-ins; may be repeated.")]
-Only = Annotated[
-    list[str] | None,
-    typer.Option("--only", help="Only the cells TASK/ATTACK/DEFENSE; * and left-out parts match all; may be repeated."),
-]
 Seeds = Annotated[str, typer.Option("--seeds", help="Seeds in place of the suite's, such as 0 or 0,1,2.")]
 Results = Annotated[Path | None, typer.Option("--results", help="Results folder. [default: results/SUITE]")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda (every GPU), cuda:1, mps.")]
@@ -99,7 +97,7 @@ def run(
 
     settings = Settings(
         jobs=jobs if ray else jobs or os.cpu_count() or 1,
-        plugins=_load(plugin),
+        plugins=load_plugins(plugin),
         execution=_execution(device, threads, precision, here=ray is None),
         only=tuple(only or ()),
         seeds=_seeds(seeds),
@@ -129,7 +127,7 @@ def plan(
     """
     from fflbench.commands.plan import plan_command
 
-    _load(plugin)
+    load_plugins(plugin)
     plan_command(suite, results, tuple(only or ()), _seeds(seeds), _execution(device, threads, precision))
 
 
@@ -155,7 +153,7 @@ def list_(
     """
     from fflbench.commands.list import list_command
 
-    _load(plugin)
+    load_plugins(plugin)
     list_command([kind.value] if kind else [k.value for k in Kind])
 
 
@@ -167,27 +165,8 @@ def info(name: Annotated[str, typer.Argument(help="A registered name.")], plugin
     """
     from fflbench.commands.info import info_command
 
-    _load(plugin)
+    load_plugins(plugin)
     info_command(name)
-
-
-@app.command()
-def leaderboard(
-    results: Annotated[Path, typer.Argument(help="A results folder.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write. [default: the results folder]")] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="The defense that others are compared with. [default: ffl, or the first]")
-    ] = None,
-    plugin: Plugins = None,
-) -> None:
-    """Turn records into tables (Markdown, CSV, JSON) and a page.
-
-    fflbench leaderboard results/quickstart
-    """
-    from fflbench.commands.leaderboard import leaderboard_command
-
-    _load(plugin)
-    leaderboard_command(results, out, reference)
 
 
 @app.command()
@@ -244,16 +223,6 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"fflbench: {error}", err=True)
         sys.exit(2)
-
-
-def _load(files: list[Path] | None) -> tuple[Path, ...]:
-    if not files:
-        return ()
-    from fflbench import registry
-
-    for path in files:
-        registry.load_file(path)
-    return tuple(path.resolve() for path in files)
 
 
 def _execution(device: str, threads: int, precision: Precision, here: bool = True) -> Execution:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from fflbench.contracts import PoisoningAttack, ReconstructionAttack
 from fflbench.errors import UserError
 from fflbench.parameters import construct, explain, shortened, to_json, validate
 from fflbench.records import AttackSpec, DefenseSpec, Specification, TaskSpec, Track
+from fflbench.selecting import selected
 from fflbench.settings import CoalitionSettings, FederationSettings, ObservationSettings, Resources
 
 Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069/]{1,60}$")]
@@ -88,14 +88,7 @@ class Suite:
             for attack in plan.attacks_on(task)
             for defense in plan.defenses
         ]
-        for pattern in only:
-            if not pattern.strip("/ ") or pattern.count("/") > 2:
-                raise UserError(f"--only: found {pattern!r}, needs TASK/ATTACK/DEFENSE, of which parts may be left out")
-            if not any(_matches(cell, pattern) for cell in every):
-                names = sorted({f"{c.task.label}/{c.attack.label}/{c.defense.label}" for c in every})
-                near = difflib.get_close_matches(pattern, names, n=2, cutoff=0.3) or names[:2]
-                raise UserError(f"--only: found {pattern!r}, which matches no cell; for example {', '.join(near)}")
-        return [cell for cell in every if not only or any(_matches(cell, pattern) for pattern in only)]
+        return selected(every, only)
 
 
 def built_in_suites() -> dict[str, Path]:
@@ -149,12 +142,12 @@ def _track(track: Track, file: _TrackFile, defenses: dict[str, DefenseSpec], see
         raise UserError(f"{place}: needs at least one task, one attack, one defense and one seed")
     _unique(chosen, f"{place}.defenses")
     _unique(file.seeds or [], f"{place}.seeds")
-    attacks = [_attack(track, entry, f"{place}.attacks.{i}") for i, entry in enumerate(file.attacks)]
+    attacks = [resolve_attack(track, entry, f"{place}.attacks.{i}") for i, entry in enumerate(file.attacks)]
     _unique([a.label for a in attacks], f"{place}.attacks")
     entries = [dict(entry) for entry in file.tasks]
     picks = [_picked(entry.pop("attacks", None), attacks, f"{place}.tasks.{i}.attacks") for i, entry in enumerate(entries)]
     needs = [_resources(entry.pop("resources", {}), f"{place}.tasks.{i}.resources") for i, entry in enumerate(entries)]
-    tasks = [_task(track, entry, f"{place}.tasks.{i}") for i, entry in enumerate(entries)]
+    tasks = [resolve_task(track, entry, f"{place}.tasks.{i}") for i, entry in enumerate(entries)]
     resources = {task.label: need for task, need in zip(tasks, needs, strict=True)}
     picked = {task.label: pick for task, pick in zip(tasks, picks, strict=True) if pick is not None}
     return TrackPlan(track, tuple(tasks), tuple(attacks), tuple(defenses[label] for label in chosen),
@@ -181,7 +174,8 @@ def _resources(entry: object, where: str) -> Resources:
         raise UserError(explain(error, where, Resources.model_fields)) from None
 
 
-def _task(track: Track, entry: Table, where: str) -> TaskSpec:
+def resolve_task(track: Track, entry: Table, where: str) -> TaskSpec:
+    """A task's table, without `attacks` and `resources`, with all that it leaves to defaults. Raises `UserError`."""
     entry = dict(entry)
     parts = {field: _named(entry.pop(field, None), f"{where}.{field}") for field in ("dataset", "model")}
     dataset, model = parts["dataset"], parts["model"]
@@ -197,7 +191,8 @@ def _task(track: Track, entry: Table, where: str) -> TaskSpec:
     return TaskSpec(label=label, dataset=dataset, model=model, settings=checked.model_dump(mode="json"))
 
 
-def _attack(track: Track, entry: Table | str, where: str) -> AttackSpec:
+def resolve_attack(track: Track, entry: Table | str, where: str) -> AttackSpec:
+    """An attack's name or table with all that it leaves to defaults. Raises `UserError`."""
     entry = dict(entry) if isinstance(entry, dict) else {"name": entry}
     label = entry.pop("label", entry.get("name"))
     coalition = {k: entry.pop(k) for k in list(entry) if k in CoalitionSettings.model_fields}
@@ -250,9 +245,3 @@ def _unique(values: Sequence[object], where: str) -> None:
         if values.count(value) > 1:
             own = "; give each its own `label`" if isinstance(value, str) else ", needs each once"
             raise UserError(f"{where}: {value!r} is there {values.count(value)} times{own}")
-
-
-def _matches(cell: Specification, pattern: str) -> bool:
-    wanted = [*pattern.split("/"), "*", "*"][:3]
-    names = (cell.task.label, cell.attack.label, cell.defense.label)
-    return all(name == part or fnmatch.fnmatchcase(name, part or "*") for name, part in zip(names, wanted, strict=True))

@@ -28,7 +28,7 @@ from fflbench.leaderboard.results import Results, Task
 from fflbench.leaderboard.table import Table
 from fflbench.leaderboard.task_tables import by_metric, summaries
 from fflbench.leaderboard.tradeoff import VIEWS, tradeoff
-from fflbench.leaderboard.wording import count
+from fflbench.leaderboard.wording import count, plain
 
 TEMPLATES = Path(__file__).parent / "page"
 SCRIPTS = ("bundles", "theme", "tables", "filter", "front", "cell", "curves", "gallery", "start")
@@ -84,6 +84,8 @@ class Page:
             bundles=packed,
             downloads=self._downloads,
             notes=reading_notes(self._board),
+            submissions=self._results.submissions,
+            title=plain(self._results.title),
             script=script,
             style=style,
             policy=_policy(script),

@@ -13,6 +13,7 @@ import pydantic
 from fflbench.errors import UserError
 from fflbench.leaderboard.measures import LARGEST, Measure, measure
 from fflbench.leaderboard.packed import NAME, read_packed
+from fflbench.leaderboard.submissions.listing import ListedSubmission
 from fflbench.leaderboard.wording import count, plain
 from fflbench.records import Record, RecordStore, Track, digest_of
 
@@ -58,12 +59,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Results:
-    """What a results folder holds, and one line for each thing in it that did not count."""
+    """What a results folder or a board holds, and one line for each thing in it that did not count. `submissions`: where a
+    board's records come from; `title`: the board's."""
 
     folder: Path
     tasks: tuple[Task, ...]
     measures: dict[str, Measure]
     problems: tuple[str, ...] = field(default=())
+    submissions: tuple[ListedSubmission, ...] = ()
+    title: str = ""
 
     def records(self) -> list[Record]:
         return [record for task in self.tasks for record in task.records()]
@@ -71,6 +75,12 @@ class Results:
 
 def load_results(folder: Path) -> Results:
     """Read a results folder, packed records included. Raises `UserError` when there is nothing in it to show."""
+    return assemble(folder, *read_folder(folder))
+
+
+def read_folder(folder: Path) -> tuple[list[Record], list[str]]:
+    """All readable records of a results folder as they are, packed ones included, and a line for each thing that is not one.
+    Raises `UserError` when it is no results folder."""
     packed = folder / NAME
     if not (folder / "records").is_dir() and not packed.is_file():
         found = "a folder without records/" if folder.is_dir() else "no such folder"
@@ -80,7 +90,19 @@ def load_results(folder: Path) -> Results:
     if packed.is_file():
         more, others = read_packed(packed)
         read, lines = [*read, *more], [*lines, *others]
-    problems = [plain(line, 400) for line in lines]
+    return read, lines
+
+
+def assemble(
+    folder: Path,
+    read: Iterable[Record],
+    lines: Iterable[str],
+    submissions: tuple[ListedSubmission, ...] = (),
+    title: str = "",
+) -> Results:
+    """Records as results; `lines` say what could not be read, `folder` is where pictures are. Raises `UserError` when there
+    is nothing to show."""
+    read, problems = list(read), [plain(line, 400) for line in lines]
     measures = {name: measure(name) for name in sorted({name for record in read for name in record.metrics})}
     plausible = []
     endless = unbounded_losses(read)
@@ -99,7 +121,7 @@ def load_results(folder: Path) -> Results:
         older = count(len(plausible) - len(newest), "record")
         problems.append(f"{older} superseded by newer ones of the same specification")
     tasks, ambiguous = group(newest)
-    return Results(folder, tuple(tasks), measures, (*problems, *ambiguous))
+    return Results(folder, tuple(tasks), measures, (*problems, *ambiguous), submissions, title)
 
 
 def unbounded_losses(records: Iterable[Record]) -> set[str]:

@@ -46,7 +46,13 @@ def write_leaderboard(results: Path, out: Path | None = None, reference: str | N
     >>> print(files.html)
     results/leaderboard.html
     """
-    loaded = load_results(results)
+    return write_results(load_results(results), out or results, reference)
+
+
+def write_results(
+    loaded: Results, folder: Path, reference: str | None = None, page: str = "leaderboard.html"
+) -> LeaderboardFiles:
+    """Write the page, under that name, and `leaderboard.*` of these results into a folder."""
     board = build_board(loaded, _reference(loaded, reference))
     contents = {
         "md": markdown(board),
@@ -55,8 +61,7 @@ def write_leaderboard(results: Path, out: Path | None = None, reference: str | N
         "json": json.dumps(board.model_dump(mode="json"), indent=1, allow_nan=False) + "\n",
         "html": Page(board, loaded, NAMES).html(),
     }
-    folder = out or results
-    paths = {ending: folder / f"leaderboard.{ending}" for ending in contents}
+    paths = {ending: folder / f"leaderboard.{ending}" for ending in contents} | {"html": folder / page}
     for ending, content in contents.items():
         try:
             write_atomically(paths[ending], content.encode())

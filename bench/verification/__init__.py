@@ -1,0 +1,1 @@
+"""Cells of a submission run again on this machine, and compared."""
