@@ -111,14 +111,17 @@ def check(
 
 
 def submit(
-    results: Annotated[Path, typer.Argument(help="A results folder, packed or not.")],
+    results: Annotated[list[Path], typer.Argument(help="Results folders, packed or not.")],
     name: Annotated[str, typer.Option("--name", help="Your name on the board: letters, digits, spaces, . _ + ( ) -")],
     author: Annotated[list[str] | None, typer.Option("--author", help="An author; may be repeated.")] = None,
     paper: Annotated[str | None, typer.Option(metavar="URL", help="Where the paper is.")] = None,
     code: Annotated[str | None, typer.Option(metavar="URL", help="Where the code is.")] = None,
     contact: Annotated[str | None, typer.Option(help="How to reach you; it will be public.")] = None,
     only: Only = None,
-    pictures: Annotated[bool, typer.Option("--pictures", help="With the reconstructed pictures.")] = False,
+    pictures: Annotated[
+        list[str] | None,
+        typer.Option("--pictures", help="With the reconstructed pictures of TASK/ATTACK/DEFENSE; may be repeated."),
+    ] = None,
     key: Key = None,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write. [default: NAME.jsonl.xz]")] = None,
     plugin: Plugins = None,
@@ -132,7 +135,7 @@ def submit(
 
     load_plugins(plugin)
     about = about_of(name, author or [], paper, code, contact)
-    submit_command(results, about, tuple(only or ()), pictures, key, out)
+    submit_command(results, about, tuple(only or ()), tuple(pictures or ()), key, out)
 
 
 def verify(

@@ -16,7 +16,7 @@ from fflbench.signature import read_key
 
 
 def submit_command(
-    results: Path, about: About, only: tuple[str, ...], pictures: bool, key: Path | None, out: Path | None
+    results: list[Path], about: About, only: tuple[str, ...], pictures: tuple[str, ...], key: Path | None, out: Path | None
 ) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     warnings = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)

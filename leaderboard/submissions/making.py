@@ -30,13 +30,21 @@ def about_of(name: str, authors: Sequence[str], paper: str | None, code: str | N
 
 
 def make_submission(
-    results: Path, about: About, only: Sequence[str] = (), pictures: bool = False, key: Ed25519PrivateKey | None = None
+    folders: Sequence[Path],
+    about: About,
+    only: Sequence[str] = (),
+    pictures: Sequence[str] = (),
+    key: Ed25519PrivateKey | None = None,
 ) -> tuple[Submission, list[str]]:
-    """The newest record of each chosen cell as a submission, and a line for each thing that stays behind. What failed cells
-    printed, and the folder that the suite lay in, stay behind too. The same input gives the same file. Raises `UserError`
-    when there is nothing to submit, or a board would refuse it."""
-    read, lines = read_folder(results)
-    loaded = assemble(results, read, lines)
+    """The newest record of each chosen cell of some results folders as a submission, with the pictures of the cells that
+    `pictures` chooses, and a line for each thing that stays behind. What failed cells printed, and the folder that the suite
+    lay in, stay behind too. The same input gives the same file. Raises `UserError` when there is nothing to submit, or a
+    board would refuse it."""
+    read, lines = [], []
+    for folder in folders:
+        more, others = read_folder(folder)
+        read, lines = [*read, *more], [*lines, *others]
+    loaded = assemble(folders[0], read, lines)
     newest = {record.digest: record.specification for record in loaded.records()}
     chosen = {spec.digest() for spec in selected(list(newest.values()), only)}
     # As they were read: what is shown of a record may be less than what it says.
@@ -45,12 +53,13 @@ def make_submission(
     problems = list(loaded.problems)
     found: dict[str, bytes] = {}
     if pictures:
-        found, left = gather_pictures(results, records)
+        shown = {spec.digest() for spec in selected([record.specification for record in records], pictures, "--pictures")}
+        found, left = gather_pictures(folders, [record for record in records if record.specification.digest() in shown])
         problems += left
     records = [_with_pictures(record, found) for record in records]
     made = submission_of(about, records, found, key)
     # The checks of a board, before the file leaves the house.
-    return parse_submission(made.to_bytes(), f"submit: {results}"), problems
+    return parse_submission(made.to_bytes(), f"submit: {folders[0]}"), problems
 
 
 def _public(record: Record) -> Record:

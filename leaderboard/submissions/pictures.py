@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pydantic
@@ -37,11 +37,13 @@ def picture_in(line: bytes, where: str) -> tuple[str, bytes]:
         raise UserError(f"{where}: is no picture, needs file and png (base64)") from None
 
 
-def gather_pictures(folder: Path, records: Iterable[Record]) -> tuple[dict[str, bytes], list[str]]:
-    """The pictures beside the records, and a line for each that is missing, changed or too large to go along."""
+def gather_pictures(folders: Sequence[Path], records: Iterable[Record]) -> tuple[dict[str, bytes], list[str]]:
+    """The pictures beside the records, which lie in one of the folders, and a line for each that is missing, changed or too
+    large to go along."""
     found: dict[str, bytes] = {}
     problems = []
     for artefact in (artefact for record in records for artefact in record.artefacts):
+        folder = next((folder for folder in folders if (folder / artefact.file).is_file()), folders[0])
         try:
             with (folder / artefact.file).open("rb") as file:
                 data = file.read(LARGEST_FILE + 1)

@@ -50,7 +50,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mine.py").write_text(PLUGIN)
     assert "16 ok" in fflbench("run", "tiny.toml", "--plugin", "mine.py", "--jobs", "2", folder=folder)
     write_key(folder / "key.pem", 1)
-    fflbench("submit", "results/tiny", "--name", "baseline", "--only", "*/*/fedavg", "--pictures", folder=folder)
+    fflbench("submit", "results/tiny", "--name", "baseline", "--only", "*/*/fedavg", "--pictures", "*", folder=folder)
     output = fflbench("submit", "results/tiny", "--name", "New team", "--only", "*/*/halved-mean", "--author", "A. Bee",
                       "--paper", "https://example.org/paper", "--key", "key.pem", folder=folder)  # fmt: skip
     assert "4 records in new-team.jsonl.xz" in output
@@ -68,7 +68,18 @@ def forged(file: Path, change: Any) -> Submission:
 
 
 def test_the_same_results_give_the_same_file(work: Path) -> None:
-    words = ("submit", "results/tiny", "--name", "baseline", "--only", "*/*/fedavg", "--pictures", "--out", "again.jsonl.xz")
+    words = (
+        "submit",
+        "results/tiny",
+        "--name",
+        "baseline",
+        "--only",
+        "*/*/fedavg",
+        "--pictures",
+        "*",
+        "--out",
+        "again.jsonl.xz",
+    )
     fflbench(*words, folder=work)
     assert (work / "again.jsonl.xz").read_bytes() == (work / "baseline.jsonl.xz").read_bytes()
 

@@ -49,7 +49,7 @@ def write_report(folder: Path, content: SignedReport) -> Path:
 
 def test_committed_runs_become_a_submission_of_about_their_packed_size() -> None:
     """Records made before threads and precision counted are taken too."""
-    made, _ = make_submission(RUNS / "attack-grounds", About(name="attack grounds"))
+    made, _ = make_submission([RUNS / "attack-grounds"], About(name="attack grounds"))
     data = made.to_bytes()
     packed = RUNS / "attack-grounds" / NAME
     assert len(made.records) == 540
@@ -68,14 +68,14 @@ def test_the_second_digest_is_for_the_usual_way_of_computing_only() -> None:
 
 def test_what_is_nobodys_business_stays_behind(tmp_path: Path) -> None:
     one = honest(output="/home/me/secret", provenance={"suite": "/home/me/mine.toml"})
-    made, _ = make_submission(write(tmp_path, one), About(name="x"))
+    made, _ = make_submission([write(tmp_path, one)], About(name="x"))
     assert b"/home/me" not in b"".join(record.model_dump_json().encode() for record in made.records)
     assert made.records[0].provenance.suite == "mine.toml"
 
 
 def test_records_go_along_as_they_are_and_not_as_a_page_shows_them(tmp_path: Path) -> None:
     one = honest().model_copy(update={"metrics": {"test-loss": 1e31}, "curves": {"test-loss": [2.5, 1e31]}})
-    made, _ = make_submission(write(tmp_path, one), About(name="x"))
+    made, _ = make_submission([write(tmp_path, one)], About(name="x"))
     assert made.records == (one,)
 
 
@@ -87,10 +87,10 @@ def test_pictures_go_along_when_asked_and_changed_ones_stay(tmp_path: Path) -> N
         files.append(Artefact(file=file, digest=digest, role="original", index=index))
     store.write(one.model_copy(update={"artefacts": tuple(files)}))
     (tmp_path / files[1].file).write_bytes(png(np.zeros((8, 8, 3))))
-    bare, _ = make_submission(tmp_path, About(name="x"))
+    bare, _ = make_submission([tmp_path], About(name="x"))
     assert bare.pictures == {}
     assert bare.records[0].artefacts == ()
-    made, problems = make_submission(tmp_path, About(name="x"), pictures=True)
+    made, problems = make_submission([tmp_path], About(name="x"), pictures=["*"])
     assert list(made.pictures) == [files[0].file]
     assert made.records[0].artefacts == (files[0],)
     assert any("original-1.png: does not fit its digest; left out" in line for line in problems)
@@ -233,3 +233,11 @@ def test_names_of_files_follow_from_the_content(tmp_path: Path) -> None:
     assert made.digest != newcomer(name="New (2) team.", authors=["A"]).digest
     (tmp_path / "x.jsonl.xz").write_bytes(made.to_bytes())
     assert read_submission(tmp_path / "x.jsonl.xz") == made
+
+
+def test_several_folders_make_one_submission(tmp_path: Path) -> None:
+    none, flip, sign = (sealed(record(attack, accuracy=80.0)) for attack in ("none", "flip", "sign"))
+    first = write(tmp_path / "a", none, flip)
+    second = write(tmp_path / "b", flip, sign)
+    made, _ = make_submission([first, second], About(name="x"))
+    assert sorted(one.specification.attack.label for one in made.records) == ["flip", "none", "sign"]
