@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from fflbench.composition import resolve_defense
 from fflbench.contracts import PoisoningAttack, ReconstructionAttack
 from fflbench.errors import UserError
 from fflbench.parameters import construct, explain, shortened, to_json, validate
+from fflbench.patterns import check_patterns, matches
 from fflbench.records import AttackSpec, DefenseSpec, Specification, TaskSpec, Track
 from fflbench.settings import CoalitionSettings, FederationSettings, ObservationSettings, Resources
 
@@ -88,14 +88,8 @@ class Suite:
             for attack in plan.attacks_on(task)
             for defense in plan.defenses
         ]
-        for pattern in only:
-            if not pattern.strip("/ ") or pattern.count("/") > 2:
-                raise UserError(f"--only: found {pattern!r}, needs TASK/ATTACK/DEFENSE, of which parts may be left out")
-            if not any(_matches(cell, pattern) for cell in every):
-                names = sorted({f"{c.task.label}/{c.attack.label}/{c.defense.label}" for c in every})
-                near = difflib.get_close_matches(pattern, names, n=2, cutoff=0.3) or names[:2]
-                raise UserError(f"--only: found {pattern!r}, which matches no cell; for example {', '.join(near)}")
-        return [cell for cell in every if not only or any(_matches(cell, pattern) for pattern in only)]
+        check_patterns(only, [_names(cell) for cell in every])
+        return [cell for cell in every if not only or any(matches(_names(cell), pattern) for pattern in only)]
 
 
 def built_in_suites() -> dict[str, Path]:
@@ -252,7 +246,5 @@ def _unique(values: Sequence[object], where: str) -> None:
             raise UserError(f"{where}: {value!r} is there {values.count(value)} times{own}")
 
 
-def _matches(cell: Specification, pattern: str) -> bool:
-    wanted = [*pattern.split("/"), "*", "*"][:3]
-    names = (cell.task.label, cell.attack.label, cell.defense.label)
-    return all(name == part or fnmatch.fnmatchcase(name, part or "*") for name, part in zip(names, wanted, strict=True))
+def _names(cell: Specification) -> tuple[str, str, str]:
+    return cell.task.label, cell.attack.label, cell.defense.label
