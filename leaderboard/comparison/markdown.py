@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from fflbench.leaderboard.comparison.sentences import (
@@ -15,13 +16,16 @@ from fflbench.leaderboard.comparison.sentences import (
     visible_lines,
 )
 from fflbench.leaderboard.comparison.verdicts import Comparison
-from fflbench.leaderboard.wording import plain
+from fflbench.leaderboard.wording import MINUS, plain
 
 LONGEST = 65_536
 """Characters that GitHub takes as a comment."""
 
 ROOM = LONGEST - 2_500
 """What is left for rows beside titles and the lines that say what was left out."""
+
+NUMBER = re.compile(rf"(p [<=] )?[+{MINUS}]?[0-9]+([.][0-9]+)?")
+"""What a table shows as it is; everything else is shown as code."""
 
 Section = tuple[str, Sequence[str], list[str], bool]
 """Title, headings, rows in Markdown, and whether it is folded."""
@@ -70,8 +74,7 @@ def _rows(table: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    """Numbers as they are, everything else as code."""
-    return text if text.replace("p < ", "").replace("p = ", "").strip("+−-.0123456789") == "" else code(text)
+    return text if NUMBER.fullmatch(text) else code(text)
 
 
 def _lines(texts: Iterable[str]) -> list[str]:

@@ -77,16 +77,18 @@ def moderated_tests(group: Sequence[Sequence[float]], floors: Sequence[float] = 
 def fit_prior(variances: Floats, freedom: Floats) -> Prior:
     """The scaled inverse chi-square distribution that these variances come from, by the moments of their logarithms.
 
-    Twice the spread that the sample variances have by chance would mean few degrees of freedom; no more than by chance means
-    one variance for all (infinitely many). One variance alone says nothing about others (none).
+    Logarithms that spread more than sample variances do by chance mean few degrees of freedom; no more than that means one
+    variance for all (infinitely many). One variance alone says nothing about others (none). The spread counts with one
+    standard error on top: of few cells it is not well known, and too many degrees of freedom are false alarms.
     """
     positive = variances[variances > 0]
     if len(variances) < 2 or not len(positive):
         return Prior(0.0, 0.0)
-    logs = np.log(np.maximum(variances, SMALLEST * np.median(positive)))
-    logs += np.log(freedom / 2) - digamma(freedom / 2)
-    centre = float(logs.mean())
-    excess = float(logs.var(ddof=1) - polygamma(1, freedom / 2).mean())
+    halves = freedom / 2
+    logs = np.log(np.maximum(variances, SMALLEST * np.median(positive))) + np.log(halves) - digamma(halves)
+    centre, chance = float(logs.mean()), float(polygamma(1, halves).mean())
+    kurtosis = 3 + float(polygamma(3, halves).mean()) / chance**2
+    excess = float(logs.var(ddof=1)) * (1 + np.sqrt((kurtosis - 1) / len(logs))) - chance
     if excess <= 0:
         return Prior(float(np.exp(centre)), np.inf)
     half = _inverse_trigamma(excess)
