@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -12,7 +11,7 @@ from scipy.special import stdtrit
 
 from fflbench.errors import UserError
 from fflbench.leaderboard.build import way_of_computing
-from fflbench.leaderboard.comparison.judge import LEVEL, Series, averages_of, change_of, series_of, tested
+from fflbench.leaderboard.comparison.judge import LEVEL, Judged, judge, series_of
 from fflbench.leaderboard.comparison.pairs import Pair, cells_of, find_problems, names_of, pair
 from fflbench.leaderboard.comparison.tolerances import check_tolerances, default_tolerance
 from fflbench.leaderboard.comparison.verdicts import Change, ComparedCell, Comparison, Outcome, Visible
@@ -57,42 +56,25 @@ def compare_results(baseline: Results, results: Results, options: Options | None
     for one in pairs:
         find_problems(one, chosen.allow_missing)
     tolerances = {name: chosen.tolerances.get(name, default_tolerance(measure)) for name, measure in measures.items()}
-    judged = judge_series(series_of(pairs, measures), tolerances)
+    found = series_of(pairs, measures)
+    judged = judge([one for _, one in found], tolerances)
+    changes: dict[int, list[Change]] = defaultdict(list)
+    for (owner, _), change in zip(found, judged.changes, strict=True):
+        changes[id(owner)].append(change)
     return Comparison(
         baseline=plain(str(baseline.folder), 200),
         results=plain(str(results.folder), 200),
-        cells=tuple(_cell(one, judged.changes[id(one)]) for one in pairs),
+        cells=tuple(_cell(one, changes[id(one)]) for one in pairs),
         averages=tuple(judged.averages),
-        visible=tuple(judged.visible),
+        visible=tuple(visible_losses(judged, tolerances)),
         remarks=tuple(_remarks(baseline, results, pairs, chosen)),
     )
 
 
-@dataclass(frozen=True)
-class Judged:
-    """Changes by the identity of their pair, of averages, and what would have been visible."""
-
-    changes: dict[int, list[Change]]
-    averages: list[Change]
-    visible: list[Visible]
-
-
-def judge_series(found: Sequence[tuple[Pair, Series]], tolerances: dict[str, float]) -> Judged:
-    """Test both families, each with its half of the level, and give every series its verdict."""
-    means = averages_of([one for _, one in found])
-    share = 0.5 if means else 1.0
-    cells = tested([one for _, one in found], tolerances, share)
-    changes: dict[int, list[Change]] = defaultdict(list)
-    for (owner, _), one in zip(found, cells, strict=True):
-        changes[id(owner)].append(change_of(one, tolerances[one.measure.name]))
-    averages = [change_of(one, tolerances[one.measure.name]) for one in tested(means, tolerances, share)]
-    return Judged(changes, averages, visible_losses(cells, tolerances, share))
-
-
-def visible_losses(cells: Sequence[Series], tolerances: dict[str, float], share: float) -> list[Visible]:
+def visible_losses(judged: Judged, tolerances: dict[str, float]) -> list[Visible]:
     """By task and metric, the loss at which half of the tested cells would have been called a regression."""
-    family = [one for one in cells if one.test is not None]
-    level = LEVEL * share / max(1, len(family))
+    family = [one for one in judged.tested if one.test is not None]
+    level = LEVEL * judged.share / max(1, len(family))
     losses: dict[tuple[Track, str, str], list[float]] = defaultdict(list)
     measures: dict[str, Measure] = {}
     for one in family:

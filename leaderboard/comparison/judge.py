@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from statistics import variance
+from functools import cached_property
+
+import numpy as np
 
 from fflbench.leaderboard.comparison.pairs import Pair
 from fflbench.leaderboard.comparison.significance import Test, distinct, holm, moderated_tests
@@ -20,9 +22,8 @@ from fflbench.leaderboard.measures import Measure
 from fflbench.leaderboard.wording import plain
 from fflbench.records import Track
 
-LEVEL = 0.025
-"""Nominal chance of any false alarm in a comparison, over both families. It is half of the 5% that is promised: the noise of
-real records is not normal, and their variances are not quite what the fit takes them for (docs/ci.md has what comes out)."""
+LEVEL = 0.05
+"""The chance of any false alarm in a comparison, over both families. docs/ci.md has what comes out on real spreads."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Series:
     floor: float = 0.0
     test: Test | None = None
 
-    @property
+    @cached_property
     def goodness(self) -> list[float]:
         """After minus before by seed, positive where the defense got better."""
         sign = -1.0 if self.measure.better == "lower" else 1.0
@@ -80,7 +81,7 @@ def averages_of(series: Iterable[Series]) -> list[Series]:
     for row in rows.values():
         if sum(one.testable for one in row) > 1:
             before, after = (combine(side, average) for side in zip(*((one.before, one.after) for one in row), strict=True))
-            floor = sum(variance(one.goodness) for one in row if len(one.before) > 1) / len(row) ** 2
+            floor = sum(float(np.var(one.goodness, ddof=1)) for one in row if len(one.before) > 1) / len(row) ** 2
             found.append(replace(row[0], attack=None, before=before, after=after, floor=floor))
     return [one for one in found if one.testable]
 
@@ -117,6 +118,27 @@ def _distinct(family: Sequence[Series], chosen: Sequence[int]) -> list[int]:
         keys.setdefault((family[k].group, family[k].attack, family[k].measure.name, same[position]), position)
         for position, k in enumerate(chosen)
     ]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The change of each series, in their order, and of the averages over attacks; `tested` are the series with tests, and
+    `share` is what of the level they had."""
+
+    changes: list[Change]
+    averages: list[Change]
+    tested: list[Series]
+    share: float
+
+
+def judge(series: Sequence[Series], tolerances: dict[str, float]) -> Judged:
+    """Test both families, each with its half of the level (cells with all of it where there are no averages), and give every
+    series its verdict."""
+    means = averages_of(series)
+    share = 0.5 if means else 1.0
+    cells, means = tested(series, tolerances, share), tested(means, tolerances, share)
+    changes, averages = ([change_of(one, tolerances[one.measure.name]) for one in side] for side in (cells, means))
+    return Judged(changes, averages, cells, share)
 
 
 def change_of(one: Series, tolerance: float) -> Change:

@@ -30,7 +30,7 @@ def comparison_junit(found: Comparison) -> bytes:
     for task, elements in cases.items():
         failures = sum(case.find("failure") is not None for case in elements)
         skipped = sum(case.find("skipped") is not None for case in elements)
-        suite = ET.SubElement(root, "testsuite", name=_text(task), tests=str(len(elements)), failures=str(failures),
+        suite = ET.SubElement(root, "testsuite", name=plain(task), tests=str(len(elements)), failures=str(failures),
                               errors="0", skipped=str(skipped))  # fmt: skip
         suite.extend(elements)
     ET.indent(root)
@@ -47,13 +47,8 @@ def _cell(cell: ComparedCell) -> ET.Element:
 
 
 def _case(task: str, name: str, kind: str, lines: list[str]) -> ET.Element:
-    case = ET.Element("testcase", classname=f"{ROOT}.{_text(task)}", name=_text(name))
+    case = ET.Element("testcase", classname=f"{ROOT}.{plain(task)}", name=plain(name, 200))
     if lines:
-        failure = ET.SubElement(case, "failure", type=kind, message=_text("; ".join(lines), 500))
-        failure.text = "\n".join(_text(line, 1000) for line in lines)
+        failure = ET.SubElement(case, "failure", type=kind, message=plain("; ".join(lines), 500))
+        failure.text = "\n".join(plain(line, 1000) for line in lines)
     return case
-
-
-def _text(text: str, limit: int = 200) -> str:
-    """What XML 1.0 allows: `plain` has no control characters, and lone surrogates go here."""
-    return plain(text, limit).encode("utf-8", "replace").decode()

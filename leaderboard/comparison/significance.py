@@ -58,9 +58,8 @@ def moderated_tests(group: Sequence[Sequence[float]], floors: Sequence[float] = 
 
     Differences that are the same in every seed give an error of zero where no other cell of the group varies: p is then 0.
     """
-    means = np.array([np.mean(one) for one in group])
-    variances = np.array([np.var(one, ddof=1) for one in group])
     freedom = np.array([len(one) - 1.0 for one in group])
+    means, variances = _moments(group)
     _, first = np.unique([_key(one) for one in group], return_index=True)
     prior = fit_prior(variances[first], freedom[first])
     total = np.minimum(freedom + prior.freedom, freedom[first].sum())
@@ -72,6 +71,17 @@ def moderated_tests(group: Sequence[Sequence[float]], floors: Sequence[float] = 
         t = np.where(means == 0, 0.0, means / np.where(means == 0, 1.0, errors))
     columns = (stdtr(total, t), stdtr(total, -t), errors, total)
     return [Test(*(float(value) for value in row)) for row in zip(*columns, strict=True)]
+
+
+def _moments(group: Sequence[Sequence[float]]) -> tuple[Floats, Floats]:
+    """Mean and variance of each; series of one length at once, for there may be thousands."""
+    means, variances = np.empty(len(group)), np.empty(len(group))
+    lengths = np.array([len(one) for one in group])
+    for length in set(lengths.tolist()):
+        rows = np.flatnonzero(lengths == length)
+        values = np.array([group[row] for row in rows])
+        means[rows], variances[rows] = values.mean(1), values.var(1, ddof=1)
+    return means, variances
 
 
 def fit_prior(variances: Floats, freedom: Floats) -> Prior:
