@@ -65,11 +65,11 @@ class Workbench:
         plugins: Iterable[str] = (),
     ) -> list[Record]:
         """The cell's records, one a seed, in the order of the seeds."""
-        files = self._load(plugins)
-        more, entry = _located(defense, self.root)
+        self._load(plugins)
+        entry, own = _located(defense, self.root)
         loaded = self._suite(suite)
-        chosen = _narrowed(loaded, _resolved(loaded, entry, known=not more), task, attack)
-        return self._run(chosen, (), tuple(seeds), tuple(dict.fromkeys((*files, *more))))
+        chosen = _narrowed(loaded, _resolved(loaded, entry, labelled=not own), task, attack)
+        return self._run(chosen, (), tuple(seeds))
 
     def run(
         self, suite: str = "quickstart", *, only: Iterable[str] = (), seeds: Sequence[int] = (), plugins: Iterable[str] = ()
@@ -78,9 +78,9 @@ class Workbench:
         that a comparison never sees what older code left behind."""
         from fflbench.runner.run import results_folder
 
-        files = self._load(plugins)
+        self._load(plugins)
         loaded = self._suite(suite)
-        records = self._run(loaded, tuple(only), tuple(seeds), files)
+        records = self._run(loaded, tuple(only), tuple(seeds))
         store = results_folder(self.results / "suites" / loaded.name)
         for old in (store.folder / "records").glob("*.json"):
             old.unlink()
@@ -108,19 +108,17 @@ class Workbench:
 
         return load_suite(source if source in built_in_suites() else str(self.root / source))
 
-    def _load(self, plugins: Iterable[str]) -> tuple[Path, ...]:
+    def _load(self, plugins: Iterable[str]) -> None:
         from fflbench import registry
 
-        files = tuple((self.root / plugin).resolve() for plugin in plugins)
-        for file in files:
-            registry.load_file(file)
-        return files
+        for plugin in plugins:
+            registry.load_file((self.root / plugin).resolve())
 
-    def _run(self, suite: Suite, only: tuple[str, ...], seeds: tuple[int, ...], plugins: tuple[Path, ...]) -> list[Record]:
+    def _run(self, suite: Suite, only: tuple[str, ...], seeds: tuple[int, ...]) -> list[Record]:
         from fflbench.runner.options import Settings
         from fflbench.runner.run import start
 
-        settings = Settings(jobs=self.jobs, only=only, seeds=seeds, plugins=plugins, retry_failed=True)
+        settings = Settings(jobs=self.jobs, only=only, seeds=seeds, plugins=_loaded_files(), retry_failed=True)
         run = start(suite, self.results, settings)
         for _ in run.go():
             pass
@@ -139,25 +137,33 @@ def _value(record: Record, metric: str) -> float:
     return value
 
 
-def _located(defense: str | dict[str, Any] | type, root: Path) -> tuple[tuple[Path, ...], str | dict[str, Any]]:
-    """The plug-in files that a defense needs, loaded, and the defense with registered names in their place."""
+def _loaded_files() -> tuple[Path, ...]:
+    """Every plug-in file that this process has loaded: workers need them as well."""
+    from fflbench import registry
+
+    loaded = [plugin for kind in registry.KINDS for plugin in registry.plugins(kind).values()]
+    origins = dict.fromkeys(plugin.origin for plugin in loaded if not isinstance(plugin.target, str))
+    return tuple(Path(origin) for origin in origins if Path(origin).is_file())
+
+
+def _located(defense: str | dict[str, Any] | type, root: Path) -> tuple[str | dict[str, Any], bool]:
+    """The defense with registered names in the place of `file.py:Name`, whose files are loaded; and whether there were any."""
     from fflbench import registry
 
     if isinstance(defense, type):
         file = Path(inspect.getfile(defense)).resolve()
-        return (file,), _registered(defense.__name__, registry.load_file(file), file)
+        return _registered(defense.__name__, registry.load_file(file), file), True
     if isinstance(defense, dict):
-        files, name = _located(str(defense.get("name", "")), root)
-        return files, {**defense, "name": name} if files else defense
-    files, parts = (), []
+        name, own = _located(str(defense.get("name", "")), root)
+        return ({**defense, "name": name} if own else defense), own
+    parts, own = [], False
     for part in defense.split("+"):
         path, colon, name = part.rpartition(":")
         if colon and path.endswith(".py"):
-            file = (root / path).resolve()
+            file, own = (root / path).resolve(), True
             part = _registered(name, registry.load_file(file), file)
-            files = (*files, file)
         parts.append(part)
-    return tuple(dict.fromkeys(files)), "+".join(parts)
+    return "+".join(parts), own
 
 
 def _registered(name: str, plugins: list[Any], file: Path) -> str:
@@ -169,14 +175,12 @@ def _registered(name: str, plugins: list[Any], file: Path) -> str:
     raise UserError(f"defense: found {name!r}, which {file.name} does not register; it has {known}")
 
 
-def _resolved(suite: Suite, entry: str | dict[str, Any], known: bool) -> DefenseSpec:
-    """The specification of a defense; if `known`, a label of the suite is that of the suite."""
+def _resolved(suite: Suite, entry: str | dict[str, Any], labelled: bool) -> DefenseSpec:
+    """The specification of a defense; if `labelled`, a name may be a label of the suite."""
     from fflbench.composition import resolve_defense
 
-    labelled = {defense.label: defense for plan in suite.tracks for defense in plan.defenses}
-    if known and isinstance(entry, str) and entry in labelled:
-        return labelled[entry]
-    return resolve_defense(entry, "defense")
+    labels = {defense.label: defense for plan in suite.tracks for defense in plan.defenses} if labelled else {}
+    return labels[entry] if isinstance(entry, str) and entry in labels else resolve_defense(entry, "defense")
 
 
 def _narrowed(suite: Suite, defense: DefenseSpec, task: str, attack: str) -> Suite:
