@@ -147,7 +147,7 @@ def _loaded_files() -> tuple[Path, ...]:
 
 
 def _located(defense: str | dict[str, Any] | type, root: Path) -> tuple[str | dict[str, Any], bool]:
-    """The defense with registered names in the place of `file.py:Name`, whose files are loaded; and whether there were any."""
+    """The defense with registered names in the place of `file.py:Name`, whose files are loaded; and whether it had any."""
     from fflbench import registry
 
     if isinstance(defense, type):

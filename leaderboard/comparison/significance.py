@@ -79,7 +79,7 @@ def _moments(group: Sequence[Sequence[float]]) -> tuple[Floats, Floats]:
     lengths = np.array([len(one) for one in group])
     for length in set(lengths.tolist()):
         rows = np.flatnonzero(lengths == length)
-        values = np.array([group[row] for row in rows])
+        values = np.array([group[row] for row in rows.tolist()])
         means[rows], variances[rows] = values.mean(1), values.var(1, ddof=1)
     return means, variances
 

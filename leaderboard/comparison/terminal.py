@@ -17,7 +17,7 @@ LONGEST_PLACE = 60
 
 def comparison_tables(found: Comparison) -> list[rich.table.Table]:
     """Regressions, broken cells, slower benchmarks, improvements; what is empty is left out. Labels are text, no markup."""
-    sections = [
+    sections: list[tuple[str, Sequence[str], Sequence[Sequence[str]], str]] = [
         ("Regressions", CHANGES, [change_cells(change) for change in found.regressions], "red"),
         ("Broken: fine in the baseline, not any more", ("Cell", "What"), broken_lines(found), "red"),
         ("Benchmarks slower or missing", BENCHMARKS, [speed_cells(speed) for speed in found.slower], "red"),
