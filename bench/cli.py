@@ -170,6 +170,44 @@ def info(name: Annotated[str, typer.Argument(help="A registered name.")], plugin
 
 
 @app.command()
+def compare(
+    baseline: Annotated[Path, typer.Argument(metavar="BASELINE", help="A results folder, packed or not, or a board.")],
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="The results to judge.")],
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC=VALUE", help="How much worse is fine, in the metric's unit; inf: not judged; may be repeated."
+        ),
+    ] = None,
+    only: Only = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="Only these seeds, such as 0 or 0,1,2.")] = "",
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Cells that RESULTS lacks are no fault.")] = False,
+    markdown: Annotated[Path | None, typer.Option(help="Write a comment for a pull request.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write everything as JSON.")] = None,
+    benchmarks_before: Annotated[Path | None, typer.Option(help="A file of pytest --benchmark-json.")] = None,
+    benchmarks_after: Annotated[Path | None, typer.Option(help="The file to judge.")] = None,
+    slower: Annotated[float, typer.Option(metavar="RATIO", help="Of medians: slower beyond it.")] = 1.2,
+    plugin: Plugins = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the counts and the verdict.")] = False,
+) -> None:
+    """Compare results with a baseline; exit 1 when anything got worse, broke or is missing.
+
+    fflbench compare baseline results/quickstart
+
+    fflbench compare baseline results/quickstart --tolerance accuracy=2 --markdown comment.md --junit gate.xml
+    """
+    from fflbench.commands.compare import Benchmarks, Outputs, compare_command
+    from fflbench.leaderboard.comparison import Options
+    from fflbench.leaderboard.comparison.tolerances import parse_tolerances
+
+    load_plugins(plugin)
+    options = Options(parse_tolerances(tolerance or ()), tuple(only or ()), _seeds(seeds), allow_missing)
+    benchmarks = Benchmarks(benchmarks_before, benchmarks_after, slower)
+    raise typer.Exit(compare_command(baseline, results, options, Outputs(markdown, junit, json), benchmarks, quiet))
+
+
+@app.command()
 def pack(
     results: Annotated[Path, typer.Argument(help="A results folder.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write records.jsonl.xz into.")],

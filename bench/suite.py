@@ -18,8 +18,8 @@ from fflbench.composition import resolve_defense
 from fflbench.contracts import PoisoningAttack, ReconstructionAttack
 from fflbench.errors import UserError
 from fflbench.parameters import construct, explain, shortened, to_json, validate
+from fflbench.patterns import selected
 from fflbench.records import AttackSpec, DefenseSpec, Specification, TaskSpec, Track
-from fflbench.selecting import selected
 from fflbench.settings import CoalitionSettings, FederationSettings, ObservationSettings, Resources
 
 Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069/]{1,60}$")]

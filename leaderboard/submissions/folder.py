@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fflbench.errors import UserError
+from fflbench.leaderboard.results import Results, assemble, load_results
 from fflbench.leaderboard.submissions.about import slug
 from fflbench.leaderboard.submissions.container import SUFFIX
 from fflbench.leaderboard.submissions.holdings import Holdings
@@ -58,6 +59,14 @@ def open_board(folder: Path) -> Shelf:
         reports.setdefault(signed.report.submission, []).append(signed)
     ordered = tuple(sorted(by_digest.values(), key=lambda s: (slug(s.about.name) != first, s.about.name.lower(), s.digest)))
     return Shelf(folder, rules, ordered, {digest: tuple(some) for digest, some in reports.items()}, holdings)
+
+
+def load_any(folder: Path) -> Results:
+    """What a results folder or a board holds. Raises `UserError` when it is neither, or nothing is in it."""
+    if not is_board(folder):
+        return load_results(folder)
+    submissions = open_board(folder).submissions
+    return assemble(folder, [record for submission in submissions for record in submission.records], [])
 
 
 def add_submission(folder: Path, file: Path, report: Path | None = None) -> tuple[Submission, list[Path]]:

@@ -14,8 +14,8 @@ from fflbench.leaderboard.submissions.about import About
 from fflbench.leaderboard.submissions.pictures import gather_pictures
 from fflbench.leaderboard.submissions.submission import Submission, parse_submission, submission_of
 from fflbench.parameters import explain
+from fflbench.patterns import selected
 from fflbench.records import Record
-from fflbench.selecting import selected
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -40,7 +40,8 @@ def make_submission(
     `pictures` chooses, and a line for each thing that stays behind. What failed cells printed, and the folder that the suite
     lay in, stay behind too. The same input gives the same file. Raises `UserError` when there is nothing to submit, or a
     board would refuse it."""
-    read, lines = [], []
+    read: list[Record] = []
+    lines: list[str] = []
     for folder in folders:
         more, others = read_folder(folder)
         read, lines = [*read, *more], [*lines, *others]
