@@ -24,8 +24,8 @@ def reading_notes(board: Board) -> list[str]:
         "missing runs shares the last rank. An attack that does not fit a defense (incompatible) does not count.",
         "Pareto: no other fully measured defense is at least as good in clean accuracy, worst-case accuracy and "
         "worst-case PSNR and better in one of them. A defense that lacks a track is never marked. Intervals play no part.",
-        "The joint view is the mean over the tasks that at least half of the defenses ran on and that have all threat "
-        "models; other tasks are shown by themselves.",
+        "The joint view is the mean over the tasks that at least half of the defenses ran on, poisoning tasks only if they "
+        "have all threat models; other tasks are shown by themselves.",
         f"Differences in the data files and details are to {board.reference}, paired by seed, with their own t interval.",
         "grey and random start are what an observer scores who knows nothing: a reconstruction no better than these "
         "gave nothing away.",

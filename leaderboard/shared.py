@@ -18,8 +18,8 @@ def shared_tasks(tasks: Sequence[TaskBoard]) -> list[TaskBoard]:
 
 
 def joint_tasks(tasks: Sequence[TaskBoard]) -> list[TaskBoard]:
-    """The shared tasks of each track that have most of its threat models: a defense's accuracy without attackers and under
-    them must be of the same tasks."""
+    """The shared tasks; of the poisoning track those with most threat models, for a defense's accuracy without attackers and
+    its accuracy under each threat must be of the same tasks."""
     shared = shared_tasks(tasks)
-    most = {task.track: max(len(other.threats) for other in shared if other.track == task.track) for task in shared}
-    return [task for task in shared if len(task.threats) == most[task.track]]
+    most = max((len(task.threats) for task in shared if task.track == "poisoning"), default=0)
+    return [task for task in shared if task.track != "poisoning" or len(task.threats) == most]

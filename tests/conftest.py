@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from fflbench.contracts import Layout, Parameter, Rng, Round, TaskView, Upload
 
 torch.set_num_threads(1)
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 TASK = TaskView("image", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
 """A task of no importance."""
@@ -58,4 +62,4 @@ def aggregate(make_round: Callable[..., Round]) -> Callable[..., torch.Tensor]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=2, help="How often the tests of faults kill a run at random moments.")
+    parser.addoption("--kills", type=int, default=1, help="How often the tests of faults kill a run at random moments.")
