@@ -73,7 +73,7 @@ def tradeoff(board: Board, front: Front) -> Tradeoff:
     rows = {row.defense: row for row in board.joint if row.defense in points}
     places = {name: (across(worst), across(clean), down(psnr)) for name, (clean, worst, psnr) in points.items()}
     return Tradeoff(
-        dots=tuple(_dots(rows, places, front, keys)),
+        dots=tuple(_dots(rows, places, front, keys, board.reference)),
         x_ticks=tuple(across.ticks(8)),
         y_ticks=tuple(down.ticks(6)),
         floor=None if nothing is None else Tick(down(nothing), fixed(nothing, 1)),
@@ -98,15 +98,28 @@ def _grey(board: Board, front: Front) -> float | None:
 
 
 def _dots(
-    rows: dict[str, JointRow], places: dict[str, tuple[float, float, float]], front: Front, keys: Sequence[str]
+    rows: dict[str, JointRow],
+    places: dict[str, tuple[float, float, float]],
+    front: Front,
+    keys: Sequence[str],
+    reference: str,
 ) -> list[Dot]:
+    """The front and the reference get their labels first, the others while there is room."""
     taken = [Box(worst - 7, y - 7, worst + 7, y + 7) for worst, _, y in places.values()]
     taken += [Box(clean - 5, y - 5, clean + 5, y + 5) for _, clean, y in places.values()]
     dots = []
-    for name, (worst, clean, y) in sorted(places.items(), key=lambda item: (item[1][2], item[1][0], item[0])):
+
+    def first(item: tuple[str, tuple[float, float, float]]) -> tuple[bool, float, float, str]:
+        name, (worst, _, y) = item
+        return name not in (*front.defenses, reference), y, worst, name
+
+    for name, (worst, clean, y) in sorted(places.items(), key=first):
         label = plain(name, 24)
-        box, anchor, leader = _free_place(worst, y, len(label) * LETTER, taken)
-        taken.append(box)
+        box, anchor, leader, covers = _free_place(worst, y, len(label) * LETTER, taken)
+        if covers and first((name, places[name]))[0]:
+            label, leader = "", False  # Too crowded: the dot alone, which says its name when pointed at.
+        else:
+            taken.append(box)
         row = rows[name]
         dots.append(
             Dot(
@@ -126,9 +139,9 @@ def _dots(
     return dots
 
 
-def _free_place(x: float, y: float, width: float, taken: list[Box]) -> tuple[Box, str, bool]:
-    """The place for a label nearest to its dot that covers least of what is already there."""
-    best: tuple[float, Box, str, bool] | None = None
+def _free_place(x: float, y: float, width: float, taken: list[Box]) -> tuple[Box, str, bool, bool]:
+    """The place for a label nearest to its dot that covers least of what is already there, and whether it covers any."""
+    best: tuple[float, Box, str, bool, bool] | None = None
     for radius in (0.0, 16.0, 32.0, 48.0, 64.0):
         for dx, dy, anchor in ((0, -1, "middle"), (0, 1, "middle"), (-1, 0, "end"), (1, 0, "start"),
                                (-1, -1, "end"), (1, -1, "start"), (-1, 1, "end"), (1, 1, "start")):  # fmt: skip
@@ -138,9 +151,10 @@ def _free_place(x: float, y: float, width: float, taken: list[Box]) -> tuple[Box
             box = Box(left, middle - LINE / 2, left + width, middle + LINE / 2)
             outside = max(0, LEFT - box.left) + max(0, box.right - RIGHT) + max(0, TOP - box.top)
             outside += max(0, box.bottom - BOTTOM)
-            cost = sum(box.overlap(other) for other in taken) + 50 * outside + radius * 0.5
+            covered = sum(box.overlap(other) for other in taken) + 50 * outside
+            cost = covered + radius * 0.5
             if best is None or cost < best[0] - 1e-9:
-                best = (cost, box, anchor, radius > 0 and dy != 0)
+                best = (cost, box, anchor, radius > 0 and dy != 0, covered > 0)
     assert best is not None
     return best[1:]
 

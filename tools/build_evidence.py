@@ -158,13 +158,13 @@ def adaptive_rows(tasks: list[Task]) -> list[str]:
 
 
 def observer_rows(tasks: list[Task]) -> list[str]:
-    lines = ["| observer | task | score | FedAvg | FFL, exchange 0.5 | secure aggregation |", "|---|---|---|---|---|---|"]
+    lines = ["| observer | task | score | FedAvg | FFL | secure aggregation |", "|---|---|---|---|---|---|"]
     for task in tasks:
         for attack in task.attacks:
             name = next(n for n in SCORES if measured(task, attack, n))
             score = measure(name)
             cells = [cell_entry(task, attack, defense, score)
-                     for defense in ("fedavg", "ffl, exchange 0.5", "secure-aggregation+mean")]  # fmt: skip
+                     for defense in ("fedavg", "ffl", "secure-aggregation")]  # fmt: skip
             texts = [shown(entry, score.decimals(entry.mean or 0.0)) for entry in cells]
             lines.append(f"| {attack} | {task.label} | {score.heading} | " + " | ".join(texts) + " |")
     return lines

@@ -115,7 +115,9 @@ def test_from_submission_to_published_board(work: Path) -> None:
     site = work / "board" / "site"
     page = (site / "index.html").read_text()
     assert "halved-mean" in page
-    assert "data:image/png;base64," in page, "pictures came with the baseline"
+    assert 'data-part="wall-0"' in page, "pictures came with the baseline"
+    assert 'href="https://example.org/paper"' in page
+    assert "2 cells verified" in page
     listed = json.loads((site / "submissions.json").read_text())["submissions"]
     assert [(one["name"], one["records"], one["verified"]) for one in listed] == [("baseline", 6, 0), ("New team", 4, 2)]
     assert "[paper](https://example.org/paper)" in (site / "submissions.md").read_text()
