@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.end_to_end.test_command_line import fflbench
 
 SUITE = """
 name = "gate"
@@ -40,16 +40,6 @@ class CarefulMean(Aggregator):
     def aggregate(self, upload, round):
         return Aggregate({step})
 '''
-
-
-def fflbench(*words: str, folder: Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "fflbench", *words], cwd=folder, capture_output=True, text=True, check=False
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == code, output
-    assert "Traceback" not in output
-    return output
 
 
 def run(folder: Path, step: str, results: str) -> None:
