@@ -12,7 +12,8 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -76,6 +77,13 @@ class Plugin:
         else:
             tool = getattr(self.load(), "tool", None)
         return tool.missing() if isinstance(tool, Tool) else None
+
+    def constants(self, names: Sequence[str]) -> dict[str, Any]:
+        """Those class attributes that it has, by name; built-ins are read as `summary`."""
+        if isinstance(self.target, str) and self.built_in:
+            return {name: value for name, value in _constants_in_source(self.target).items() if name in names}
+        target = self.load()
+        return {name: getattr(target, name) for name in names if hasattr(target, name)}
 
     def source(self) -> Path | None:
         """The file that defines it."""
@@ -245,6 +253,24 @@ def _module_documentation(module: str) -> dict[str, str]:
 def _documentation_in_source(target: str) -> str:
     module, _, attribute = target.partition(":")
     return _module_documentation(module).get(attribute, "")
+
+
+def _constants_in_source(target: str) -> dict[str, Any]:
+    """What a class's body assigns: plain values, and names of plain values of its module."""
+    module, _, attribute = target.partition(":")
+    body = _module_body(module)
+    owner = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == attribute), None)
+    known: dict[str, Any] = {}
+    for node in [*(node for node in body if isinstance(node, ast.Assign)), *(owner.body if owner else [])]:
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+            continue
+        to, value = node.targets[0], node.value
+        names = to.elts if isinstance(to, ast.Tuple) else [to]
+        values = value.elts if isinstance(to, ast.Tuple) and isinstance(value, ast.Tuple) else [value]
+        for name, one in zip(names, values, strict=False):
+            with suppress(ValueError, KeyError):
+                known[ast.unparse(name)] = known[one.id] if isinstance(one, ast.Name) else ast.literal_eval(one)
+    return known
 
 
 def _tool_in_source(target: str) -> Tool | None:

@@ -11,6 +11,9 @@ from fflbench import registry
 from fflbench.errors import UserError
 from fflbench.leaderboard.wording import decimals, plain
 
+ABOUT = ("label", "unit", "better", "low", "high")
+"""What a metric's class says of it."""
+
 LARGEST = 1e15
 """A value beyond this is a mistake or a trick: sums of squares of such values overflow."""
 
@@ -53,12 +56,10 @@ def measure(name: str) -> Measure:
 @cache
 def _measure(name: str, plugin: registry.Plugin | None) -> Measure:
     try:
-        kind = plugin.load() if plugin else None
+        about = plugin.constants(ABOUT) if plugin else {}
     except UserError:
-        kind = None
-    if kind is None:
-        return Measure(name=name, label=plain(name, 40))
-    return Measure(name=name, label=kind.label, unit=kind.unit, better=kind.better, low=kind.low, high=kind.high)
+        about = {}
+    return Measure(**{"name": name, "label": plain(name, 40), **about})
 
 
 def derived(name: str, label: str, base: Measure) -> Measure:

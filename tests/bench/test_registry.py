@@ -107,3 +107,12 @@ def test_a_metric_must_say_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     nameless = registry.Plugin("metrics", "nameless", "fflbench.metric:Metric", "their-package")
     with pytest.raises(UserError, match="does not say its label and better and track"):
         nameless.load()
+
+
+@pytest.mark.parametrize("name", sorted(registry.plugins("metrics")))
+def test_what_a_metric_says_of_itself_is_read_without_importing_it(name: str) -> None:
+    names = ("label", "unit", "better", "low", "high")
+    plugin = registry.plugins("metrics")[name]
+    loaded = plugin.load()
+    defaults = {"unit": "", "low": None, "high": None}
+    assert defaults | plugin.constants(names) == {one: getattr(loaded, one) for one in names}

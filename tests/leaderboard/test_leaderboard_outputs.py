@@ -8,6 +8,8 @@ import io
 import json
 import random
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -229,3 +231,14 @@ def test_any_label_gives_whole_tables(tmp_path_factory: pytest.TempPathFactory, 
 
 def test_escaped_markdown() -> None:
     assert escaped("a|b *c* [d](e) <f> `g`") == r"a\|b \*c\* \[d\](e) &lt;f&gt; \`g\`"
+
+
+def test_a_leaderboard_is_written_without_torch(sample: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from fflbench.leaderboard import write_leaderboard;"
+        "write_leaderboard(Path(sys.argv[1]), Path(sys.argv[2])); print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(sample), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
