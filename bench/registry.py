@@ -255,13 +255,17 @@ def _documentation_in_source(target: str) -> str:
     return _module_documentation(module).get(attribute, "")
 
 
+def _class_body(target: str) -> list[ast.stmt]:
+    """The body of a class; empty where the attribute is none."""
+    module, _, attribute = target.partition(":")
+    owner = next((n for n in _module_body(module) if isinstance(n, ast.ClassDef) and n.name == attribute), None)
+    return owner.body if owner else []
+
+
 def _constants_in_source(target: str) -> dict[str, Any]:
     """What a class's body assigns: plain values, and names of plain values of its module."""
-    module, _, attribute = target.partition(":")
-    body = _module_body(module)
-    owner = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == attribute), None)
     known: dict[str, Any] = {}
-    for node in [*(node for node in body if isinstance(node, ast.Assign)), *(owner.body if owner else [])]:
+    for node in (*_module_body(target.partition(":")[0]), *_class_body(target)):
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:
             continue
         to, value = node.targets[0], node.value
@@ -275,9 +279,7 @@ def _constants_in_source(target: str) -> dict[str, Any]:
 
 def _tool_in_source(target: str) -> Tool | None:
     """The `tool = Tool(...)` in a class's body."""
-    module, _, attribute = target.partition(":")
-    owner = next((n for n in _module_body(module) if isinstance(n, ast.ClassDef) and n.name == attribute), None)
-    for node in owner.body if owner else []:
+    for node in _class_body(target):
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "tool" and isinstance(node.value, ast.Call):
             plain = [ast.literal_eval(argument) for argument in node.value.args]
             return Tool(*plain, **{str(k.arg): ast.literal_eval(k.value) for k in node.value.keywords})

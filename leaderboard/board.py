@@ -72,7 +72,7 @@ class AttackLine(pydantic.BaseModel):
 
 class ThreatLine(pydantic.BaseModel):
     """A threat model of a task: the attacks that assume it, the total that ranks the defenses under it, and their order.
-    `suffix` stands behind the names of its totals."""
+    `suffix` stands behind the names of its `totals`, the scores over its attacks."""
 
     model_config = _CLOSED
     name: str
@@ -80,6 +80,7 @@ class ThreatLine(pydantic.BaseModel):
     suffix: str
     attacks: list[str]
     ranked_by: str
+    totals: list[str]
     order: list[str]
 
 
@@ -100,10 +101,11 @@ class TaskBoard(pydantic.BaseModel):
 
     def threat_of_total(self, name: str) -> str:
         """The threat whose attacks a total is over; empty for the accuracy without attackers and for costs."""
-        if name == "clean-accuracy" or name.partition("-")[0] not in ("worst", "mean"):
-            return ""
-        fitting = [threat for threat in self.threats if name.endswith(threat.suffix)]
-        return max(fitting, key=lambda threat: len(threat.suffix)).name if fitting else ""
+        return next((threat.name for threat in self.threats if name in threat.totals), "")
+
+    def row(self, defense: str) -> Row | None:
+        """The row of a defense, if it ran on this task."""
+        return next((row for row in self.rows if row.defense == defense), None)
 
 
 class JointRow(pydantic.BaseModel):

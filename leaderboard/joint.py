@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Literal
 
-from fflbench.leaderboard.board import Entry, Front, JointRow, Row, TaskBoard
+from fflbench.leaderboard.board import Entry, Front, JointRow, TaskBoard
 from fflbench.leaderboard.costs import MEGABYTES, SECONDS
 from fflbench.leaderboard.entries import compared
 from fflbench.leaderboard.intervals import average, combine, t_interval
@@ -24,8 +24,12 @@ VIEWS: tuple[Literal["worst", "mean"], ...] = ("worst", "mean")
 def joint(tasks: Sequence[TaskBoard], reference: str) -> tuple[list[JointRow], list[Front]]:
     """A row for each defense of any task, those on the first front at the top, and the front under each pair of threats."""
     names = sorted({row.defense for task in tasks for row in task.rows})
+    tasks = joint_tasks(tasks)
     columns = _columns(tasks)
-    rows = {name: {key: _over_tasks(key, name, tasks, track) for key, track in columns} for name in names}
+    measured = {
+        (key, track): [task for task in tasks if task.track == track and _measures(task, key)] for key, track in columns
+    }
+    rows = {name: {key: _over_tasks(key, name, some) for (key, _), some in measured.items()} for name in names}
     fronts = _fronts(rows, tasks)
     front = fronts[0].defenses if fronts else []
     anchor = rows.get(reference, {})
@@ -54,7 +58,7 @@ def _columns(tasks: Sequence[TaskBoard]) -> list[tuple[str, Track]]:
 
 def _suffixes(tasks: Sequence[TaskBoard], track: Track) -> dict[str, str]:
     """The threats of a track by what is put behind the names of their scores, the weakest first."""
-    found = {threat.suffix: threat.name for task in joint_tasks(tasks) if task.track == track for threat in task.threats}
+    found = {threat.suffix: threat.name for task in tasks if task.track == track for threat in task.threats}
     return dict(sorted(found.items())) or {"": ""}
 
 
@@ -93,12 +97,11 @@ def _point(row: dict[str, Entry], keys: Sequence[str]) -> list[float]:
     return [entry.mean for entry in entries if entry.mean is not None] if whole else []
 
 
-def _over_tasks(key: str, defense: str, tasks: Sequence[TaskBoard], track: Track) -> Entry:
-    """The mean over the track's shared tasks, seed by seed; a defense that lacks one of them is not measured."""
-    tasks = [task for task in joint_tasks(tasks) if task.track == track and _measures(task, key)]
+def _over_tasks(key: str, defense: str, tasks: Sequence[TaskBoard]) -> Entry:
+    """The mean over tasks, seed by seed; a defense that lacks one of them is not measured."""
     if not tasks:
         return Entry(status="not measured", note="no results on this track")
-    rows = [_row(task, defense) for task in tasks]
+    rows = [task.row(defense) for task in tasks]
     entries = [row.totals[key] for row in rows if row is not None]
     if len(tasks) == 1 and entries:
         return entries[0].model_copy(update={"difference": None})
@@ -129,7 +132,3 @@ def _over_tasks(key: str, defense: str, tasks: Sequence[TaskBoard], track: Track
 def _measures(task: TaskBoard, key: str) -> bool:
     """Whether the task has that score for any defense."""
     return any(key in row.totals and row.totals[key].status != "not applicable" for row in task.rows)
-
-
-def _row(task: TaskBoard, defense: str) -> Row | None:
-    return next((row for row in task.rows if row.defense == defense), None)

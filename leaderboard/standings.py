@@ -66,7 +66,7 @@ def _standing(
     using = [task for task in tasks if next(_blocks(task, threat.name, metrics, ()), None)]
     if not using:
         return None
-    ran = {name: [task.label for task in using if _row(task, name)] for name in names}
+    ran = {name: [task.label for task in using if task.row(name)] for name in names}
     complete = [name for name in names if len(ran[name]) == len(using)]
     blocks = [block for task in using for block in _blocks(task, threat.name, metrics, complete)]
     rows = [
@@ -115,7 +115,7 @@ def _groups(means: Sequence[tuple[str, float]], apart: float) -> list[list[str]]
 
 def _blocks(task: TaskBoard, threat: str, metrics: Sequence[str], names: Sequence[str]) -> Iterator[Block]:
     """The attacks of a threat on a task for which any defense has one of the metrics."""
-    rows = [row for name in names if (row := _row(task, name))]
+    rows = [row for name in names if (row := task.row(name))]
     for line in task.attacks:
         if line.clean or line.threat != threat:
             continue
@@ -151,7 +151,3 @@ def _untouched(task: TaskBoard, row: Row, attack: str, metric: str) -> list[floa
 def _whole(entry: Entry, seeds: Sequence[int]) -> list[float]:
     """The values by seed; nothing where one is missing."""
     return [entry.values[seed] for seed in seeds] if all(seed in entry.values for seed in seeds) else []
-
-
-def _row(task: TaskBoard, defense: str) -> Row | None:
-    return next((row for row in task.rows if row.defense == defense), None)

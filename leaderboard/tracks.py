@@ -26,7 +26,7 @@ def task_board(task: Task, reference: str) -> TaskBoard:
     shown = {total.measure.name: total.measure for total in totals} | metrics
     if task.track == "poisoning":
         shown |= {SECONDS.name: SECONDS, MEGABYTES.name: MEGABYTES}
-    lines, ranked = _ranked(task, compared_rows, shown)
+    lines, ranked = _ranked(task, compared_rows, shown, totals)
     return TaskBoard(
         key=task.key,
         track=task.track,
@@ -71,13 +71,16 @@ def _compared(row: Row, reference: Row | None) -> Row:
     return row.model_copy(update={"totals": totals, "attacks": attacks})
 
 
-def _ranked(task: Task, rows: list[Row], measures: dict[str, Measure]) -> tuple[list[ThreatLine], list[Row]]:
+def _ranked(
+    task: Task, rows: list[Row], measures: dict[str, Measure], totals: list[Total]
+) -> tuple[list[ThreatLine], list[Row]]:
     """Every threat with its order of the defenses, and the rows with their ranks, in the order of the first threat."""
     lines, ranks_of = [], {row.defense: dict[str, Rank]() for row in rows}
     for threat in threats(task):
         by = deciding(task, threat)
         lines.append(ThreatLine(name=threat.name, words=threat.words, suffix=threat.suffix, attacks=list(threat.attacks),
-                                ranked_by=by, order=_order(task, threat, rows, by, measures[by].better)))  # fmt: skip
+                                ranked_by=by, totals=[total.measure.name for total in totals if total.threat == threat.name],
+                                order=_order(task, threat, rows, by, measures[by].better)))  # fmt: skip
         for defense, rank in _ranks(task, threat, rows, by, measures[by].better).items():
             ranks_of[defense][threat.name] = rank
     by_name = {row.defense: row.model_copy(update={"ranks": ranks_of[row.defense]}) for row in rows}

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from fflbench import registry
-from fflbench.errors import UserError
+from fflbench.leaderboard.measures import LARGEST, measure
 from fflbench.records import Record
 from fflbench.verification.report import Outcome
 
@@ -23,9 +22,6 @@ RELATIVE = 0.05
 """The same for everything else, as a share of the larger number."""
 COUNTS = ("uploads", "rounds")
 """Notes that decide what a page shows of costs."""
-
-LARGEST = 1e15
-"""A model that falls apart loses without bound, and no page shows more than this: beyond, numbers count as the same."""
 
 Numbers = Mapping[str, float | None]
 Pair = tuple[str, float | None, float | None, float]
@@ -55,6 +51,7 @@ def _distance(one: float | None, other: float | None) -> float:
 
 
 def _bounded(value: float) -> float:
+    """A model that falls apart loses without bound, and no page shows more than this: beyond, numbers count as the same."""
     return max(-LARGEST, min(LARGEST, value))
 
 
@@ -103,14 +100,10 @@ def _curve(name: str, stated: list[float | None], found: list[float | None]) -> 
 
 
 def _allowed(name: str, one: float | None, other: float | None) -> float:
-    try:
-        kind = registry.load("metrics", name)
-    except UserError:
-        kind = None
-    unit, high = (kind.unit, kind.high) if kind else ("", None)
-    if unit in BY_UNIT:
-        return BY_UNIT[unit]
-    return UNIT_RANGE if high == 1 else RELATIVE * max(abs(one or 0.0), abs(other or 0.0))
+    about = measure(name)
+    if about.unit in BY_UNIT:
+        return BY_UNIT[about.unit]
+    return UNIT_RANGE if about.high == 1 else RELATIVE * max(abs(one or 0.0), abs(other or 0.0))
 
 
 def _number(value: object) -> float | None:

@@ -12,14 +12,14 @@ from scipy.special import stdtrit
 from fflbench.errors import UserError
 from fflbench.leaderboard.build import way_of_computing
 from fflbench.leaderboard.comparison.judge import LEVEL, Judged, judge, series_of
-from fflbench.leaderboard.comparison.pairs import Pair, cells_of, find_problems, names_of, pair
+from fflbench.leaderboard.comparison.pairs import Pair, cells_of, find_problems, pair
 from fflbench.leaderboard.comparison.tolerances import check_tolerances, default_tolerance
 from fflbench.leaderboard.comparison.verdicts import Change, ComparedCell, Comparison, Outcome, Visible
 from fflbench.leaderboard.measures import Measure
 from fflbench.leaderboard.results import Results
 from fflbench.leaderboard.submissions.folder import load_any
 from fflbench.leaderboard.wording import count, plain
-from fflbench.patterns import check_patterns
+from fflbench.patterns import check_patterns, names_of
 from fflbench.records import Record, Track
 
 
@@ -89,7 +89,7 @@ def visible_losses(judged: Judged, tolerances: dict[str, float]) -> list[Visible
 
 
 def _cell(one: Pair, changes: list[Change]) -> ComparedCell:
-    task, attack, defense = (plain(label) or "(no name)" for label in one.names)
+    task, attack, defense = one.labels
     verdicts = {change.verdict for change in changes}
     outcome: Outcome = "fine"
     if one.problems:
@@ -126,7 +126,7 @@ def _check_something_shared(pairs: list[Pair], baseline: Results, results: Resul
 def _remarks(baseline: Results, results: Results, pairs: list[Pair], options: Options) -> list[str]:
     lines = [f"{side}: {line}" for side, found in (("baseline", baseline), ("results", results)) for line in found.problems]
     both = [(one.before[seed], one.after[seed]) for one in pairs for seed in one.before if seed in one.after]
-    for name, differ in (("computed in other ways", _ways), ("of other data", _data)):
+    for name, differ in (("computed in other ways", way_of_computing), ("of other data", _data)):
         odd = [(old, new) for old, new in both if differ(old) != differ(new)]
         if odd:
             old, new = odd[0]
@@ -139,10 +139,6 @@ def _remarks(baseline: Results, results: Results, pairs: list[Pair], options: Op
     if gone and options.allow_missing:
         lines.append(f"{count(gone, 'cell')} of the baseline not in the results, which --allow-missing allows")
     return lines
-
-
-def _ways(record: Record) -> str:
-    return way_of_computing(record)
 
 
 def _data(record: Record) -> str:

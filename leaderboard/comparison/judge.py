@@ -19,7 +19,6 @@ from fflbench.leaderboard.comparison.significance import Test, distinct, holm, m
 from fflbench.leaderboard.comparison.verdicts import Change, Verdict
 from fflbench.leaderboard.intervals import average, combine
 from fflbench.leaderboard.measures import Measure
-from fflbench.leaderboard.wording import plain
 from fflbench.records import Track
 
 LEVEL = 0.05
@@ -64,7 +63,7 @@ def series_of(pairs: Iterable[Pair], measures: dict[str, Measure]) -> list[tuple
         for name in sorted({name for record in one.before.values() for name in record.metrics}):
             shared = one.shared(name)
             if shared:
-                task, attack, defense = (plain(label) or "(no name)" for label in one.names)
+                task, attack, defense = one.labels
                 before, after = ({seed: values[side] for seed, values in shared.items()} for side in (0, 1))
                 group = f"{one.track}/{one.specification.task.model_dump_json()}"
                 series = Series(one.track, task, attack, defense, group, measures[name], before, after)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fflbench.leaderboard.wording import count, plain
-from fflbench.patterns import Names, matches
+from fflbench.patterns import Names, matches, names_of
 from fflbench.records import Record, Specification, Track, digest_of
 
 Cells = dict[str, dict[int, Record]]
@@ -39,6 +39,12 @@ class Pair:
     def names(self) -> Names:
         return names_of(self.specification)
 
+    @property
+    def labels(self) -> Names:
+        """The names as they are shown."""
+        task, attack, defense = (plain(label) or "(no name)" for label in self.names)
+        return task, attack, defense
+
     def shared(self, metric: str) -> dict[int, tuple[float, float]]:
         """The metric before and after, on the seeds that have it in both."""
         found = {}
@@ -66,10 +72,6 @@ def cells_of(records: Iterable[Record], only: tuple[str, ...], seeds: tuple[int,
             same = spec.model_copy(update={"seed": 0}).digest()
             cells.setdefault(same, {})[spec.seed] = record
     return cells
-
-
-def names_of(spec: Specification) -> Names:
-    return spec.task.label, spec.attack.label, spec.defense.label
 
 
 def pair(before: Cells, after: Cells) -> list[Pair]:

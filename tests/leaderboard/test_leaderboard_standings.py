@@ -224,3 +224,11 @@ def test_a_label_that_means_different_defenses_on_two_tracks_is_not_one(tmp_path
     assert len(found.joint) == 2
     assert found.fronts == []
     assert any("'ffl' stands for 2 different specifications" in line for line in found.problems)
+
+
+def test_a_threat_whose_name_ends_like_a_score_takes_no_other_threats_scores(tmp_path: Path) -> None:
+    hit = [record("flip", "a", 0, 50.0, metrics={"attack-success": 30.0}), record("other", "a", 0, 40.0, threat="success")]
+    (task,) = board_of(tmp_path, *hit).tasks
+    assert task.threat_of_total("worst-attack-success") == "own data"
+    assert task.threat_of_total("worst-accuracy-success") == "success"
+    assert task.threat_of_total("seconds-per-round") == ""
