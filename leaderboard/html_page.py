@@ -23,7 +23,7 @@ from fflbench.leaderboard.curves import panels
 from fflbench.leaderboard.drilldown import details
 from fflbench.leaderboard.explain import reading_notes
 from fflbench.leaderboard.gallery import Pictures, walls
-from fflbench.leaderboard.overview import joint_table, standing_table, verdict
+from fflbench.leaderboard.overview import joint_table, standing_table
 from fflbench.leaderboard.results import Results, Task
 from fflbench.leaderboard.table import Table
 from fflbench.leaderboard.task_tables import by_metric, summaries
@@ -79,7 +79,7 @@ class Page:
             front=Markup(next(iter(fronts.values()))),
             choices=_choices(self._board),
             fronts=embedded([front.model_dump(include={"view", "attackers", "server"}) for front in self._board.fronts]),
-            standings=[(one, standing_table(one), verdict(one)) for one in self._board.standings],
+            standings=[(one, standing_table(one)) for one in self._board.standings],
             sections=[section for section, _ in made],
             bundles=packed,
             downloads=self._downloads,

@@ -57,7 +57,7 @@ def standing_table(standing: Standing) -> Table:
                Column("Mean rank", f"over {count(standing.blocks, 'block')}: a task under an attack", "lower"),
                Column("95% interval", "bootstrap over blocks", "lower"),
                Column("Gaps", "blocks in which it is last because runs failed or are missing", "lower")]  # fmt: skip
-    lines = [Line(row.defense, _standing_cells(row), row.note) for row in standing.rows]
+    lines = [Line(row.defense, _standing_cells(row, len(standing.rows)), row.note) for row in standing.rows]
     caption = f"Mean rank by {standing.score}: {standing.words}"
     return make_table(standing.key, caption, columns, lines, note=verdict(standing))
 
@@ -71,12 +71,13 @@ def verdict(standing: Standing) -> str:
     return f"{over}, Friedman {p_value}, critical difference {fixed(standing.critical_difference, 1)}"
 
 
-def _standing_cells(row: StandingRow) -> tuple[Cell, ...]:
+def _standing_cells(row: StandingRow, defenses: int) -> tuple[Cell, ...]:
     if row.mean_rank is None or row.low is None or row.high is None:
         return (Cell(DASH, status="rank"), *(Cell("not ranked", status="not-measured", title=row.note) for _ in range(3)))
+    low, middle, high = ((rank - 1) / max(1, defenses - 1) for rank in (row.low, row.mean_rank, row.high))
     return (
         rank_cell(row.rank, ""),
         Cell(fixed(row.mean_rank, 1), sort=row.mean_rank),
-        Cell(f"{fixed(row.low, 1)} to {fixed(row.high, 1)}", sort=row.low),
+        Cell(f"{fixed(row.low, 1)} to {fixed(row.high, 1)}", sort=row.low, span=(low, middle, high)),
         Cell(str(row.gaps), sort=row.gaps, status="partial" if row.gaps else "ok"),
     )

@@ -27,7 +27,8 @@ class Column:
 @dataclass(frozen=True)
 class Cell:
     """`small` is the note shortened, `note` in full; `sort` is None where there is nothing to sort by; `detail` is the
-    drill-down's anchor; `heat` goes from 0, the worst of its table, to 8, the best; `weakest` is the worst of its row."""
+    drill-down's anchor; `heat` goes from 0, the worst of its table, to 8, the best; `weakest` is the worst of its row;
+    `span` are low, middle and high of an interval as shares of the axis that its column has."""
 
     text: str
     small: str = ""
@@ -38,6 +39,7 @@ class Cell:
     detail: str = ""
     heat: int | None = None
     weakest: bool = False
+    span: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
