@@ -13,6 +13,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from marked import with_part, write_or_check
+
 ROOT = Path(__file__).resolve().parent.parent
 TALLY = ROOT / "docs" / "runs" / "reliability.jsonl"
 PAGE = ROOT / "docs" / "reliability.md"
@@ -20,15 +22,8 @@ BEGIN, END = "<!-- table by tools/build_reliability.py -->", "<!-- end of table 
 
 
 def main() -> int:
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(BEGIN)
-    wanted = f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}"
-    if "--check" in sys.argv:
-        if page != wanted:
-            print(f"{PAGE} is not up to date: run python tools/build_reliability.py")
-        return int(page != wanted)
-    PAGE.write_text(wanted, encoding="utf-8")
-    return 0
+    wanted = with_part(PAGE.read_text(encoding="utf-8"), BEGIN, END, table())
+    return write_or_check(PAGE, wanted, Path(__file__).name)
 
 
 def table() -> str:

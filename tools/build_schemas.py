@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pydantic
+from marked import write_or_check
 
 from fflbench.leaderboard import Board
 from fflbench.records import Record
@@ -20,16 +21,7 @@ SCHEMAS: dict[str, type[pydantic.BaseModel]] = {"leaderboard": Board, "record": 
 
 
 def main() -> int:
-    stale = False
-    for name, model in SCHEMAS.items():
-        path, wanted = FOLDER / f"{name}.json", text(model)
-        if "--check" not in sys.argv:
-            FOLDER.mkdir(exist_ok=True)
-            path.write_text(wanted, encoding="utf-8")
-        elif not path.is_file() or path.read_text(encoding="utf-8") != wanted:
-            print(f"{path} is not up to date: run python tools/build_schemas.py")
-            stale = True
-    return int(stale)
+    return max(write_or_check(FOLDER / f"{name}.json", text(model), Path(__file__).name) for name, model in SCHEMAS.items())
 
 
 def text(model: type[pydantic.BaseModel]) -> str:

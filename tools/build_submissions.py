@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from marked import with_part, write_or_check
+
 from fflbench.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,18 +22,11 @@ from hostile_submissions import HARMLESS, REFUSED, Case  # noqa: E402
 
 
 def main() -> int:
-    page = PAGE.read_text(encoding="utf-8")
-    wanted = page
+    wanted = PAGE.read_text(encoding="utf-8")
     for name, table in (("refused", refused()), ("taken", taken())):
         begin, end = f"<!-- {name}: table by tools/build_submissions.py -->", f"<!-- end of {name} -->"
-        before, rest = wanted.split(begin)
-        wanted = f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
-    if "--check" in sys.argv:
-        if page != wanted:
-            print(f"{PAGE} is not up to date: run python tools/build_submissions.py")
-        return int(page != wanted)
-    PAGE.write_text(wanted, encoding="utf-8")
-    return 0
+        wanted = with_part(wanted, begin, end, table)
+    return write_or_check(PAGE, wanted, Path(__file__).name)
 
 
 def refused() -> str:

@@ -13,26 +13,13 @@ from typing import Any
 import pytest
 
 from tests.ci.composite import EXPRESSION, Done, read, run_steps
+from tests.ci.suite import small_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 ACTION, EXAMPLE = ROOT / "action.yml", ROOT / "examples" / "defense-ci"
 WORKFLOW = EXAMPLE / ".github" / "workflows" / "defense.yml"
 
-SUITE = """
-name = "tiny"
-seeds = [0]
-defenses = ["fedavg", "median-norm-mean"]
-[poisoning]
-attacks = ["none"]
-[[poisoning.tasks]]
-label = "clothes"
-dataset = "fashion-mnist-small"
-model = { name = "mlp", hidden = [16] }
-peers = 3
-rounds = 4
-batch_size = 100
-learning_rate = 0.05
-"""
+SUITE = small_suite("tiny", '"fedavg"', '"median-norm-mean"')
 
 GH = """#!{python}
 import json, pathlib, sys

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ci.suite import small_suite
+
 DEFENSE = '''
 from fflbench.contracts import Aggregate, Aggregator
 from fflbench.registry import register
@@ -25,21 +27,7 @@ class MyMean(Aggregator):
         return Aggregate(upload.rows.mean(0) * self.factor)
 '''
 
-SUITE = """
-name = "own"
-seeds = [0]
-defenses = ["fedavg", { name = "my-mean", label = "ours", factor = 0.9 }]
-[poisoning]
-attacks = ["none"]
-[[poisoning.tasks]]
-label = "clothes"
-dataset = "fashion-mnist-small"
-model = { name = "mlp", hidden = [16] }
-peers = 3
-rounds = 4
-batch_size = 100
-learning_rate = 0.05
-"""
+SUITE = small_suite("own", '"fedavg"', '{ name = "my-mean", label = "ours", factor = 0.9 }')
 
 TESTS = """
 import pytest
