@@ -59,6 +59,10 @@ class Precision(StrEnum):
 
 Lowered = Annotated[Precision, typer.Option("--precision", help="Of the networks' forward and backward passes.")]
 
+Scale = Annotated[
+    float, typer.Option("--rounds-scale", help="Share of the rounds and steps to run, such as 0.1; every table shows it.")
+]
+
 
 @app.command()
 def run(
@@ -71,6 +75,7 @@ def run(
     device: Device = "cpu",
     threads: Threads = 1,
     precision: Lowered = Precision.float32,
+    rounds_scale: Scale = 1.0,
     limit: Annotated[float, typer.Option(min=0, help="Minutes a cell may take; 0 for no limit.")] = 360,
     memory: Annotated[float, typer.Option(min=0, help="GB of memory a cell may take; 0 for no limit.")] = 0,
     checkpoint: Annotated[float, typer.Option(min=0.01, help="Minutes between two checkpoints of a cell.")] = 1,
@@ -107,7 +112,7 @@ def run(
         checkpoint=checkpoint * 60,
         ray=ray,
     )
-    raise typer.Exit(run_command(suite, results, settings, quiet))
+    raise typer.Exit(run_command(suite, results, settings, quiet, rounds_scale))
 
 
 @app.command()
@@ -120,6 +125,7 @@ def plan(
     device: Device = "cpu",
     threads: Threads = 1,
     precision: Lowered = Precision.float32,
+    rounds_scale: Scale = 1.0,
 ) -> None:
     """Show what would run, what has a record, and what is incompatible and why.
 
@@ -128,7 +134,7 @@ def plan(
     from fflbench.commands.plan import plan_command
 
     load_plugins(plugin)
-    plan_command(suite, results, tuple(only or ()), _seeds(seeds), _execution(device, threads, precision))
+    plan_command(suite, results, tuple(only or ()), _seeds(seeds), _execution(device, threads, precision), rounds_scale)
 
 
 @app.command()

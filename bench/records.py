@@ -64,6 +64,16 @@ class TaskSpec(pydantic.BaseModel):
     model: dict[str, Any]
     settings: dict[str, Any]
 
+    @property
+    def rounds_scale(self) -> float:
+        """The share of its rounds that is run."""
+        return float(self.settings.get("rounds_scale", 1.0))
+
+    @property
+    def title(self) -> str:
+        """The label, and how much it was shortened."""
+        return self.label if self.rounds_scale == 1 else f"{self.label} (shortened to {self.rounds_scale:g})"
+
 
 class Specification(pydantic.BaseModel):
     """Everything that decides a cell's result except the code and the data."""
@@ -78,7 +88,7 @@ class Specification(pydantic.BaseModel):
     @property
     def name(self) -> str:
         """For people: task, attack, defense, seed."""
-        return f"{self.task.label} / {self.attack.label} / {self.defense.label} / seed {self.seed}"
+        return f"{self.task.title} / {self.attack.label} / {self.defense.label} / seed {self.seed}"
 
     def digest(self) -> str:
         return digest_of(self.model_dump(mode="json"))

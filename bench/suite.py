@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -59,6 +59,13 @@ class TrackPlan:
     chosen: dict[str, tuple[str, ...]]
     resources: dict[str, Resources]
 
+    def shortened(self, scale: float) -> TrackPlan:
+        def task(spec: TaskSpec) -> TaskSpec:
+            share = spec.rounds_scale * scale
+            return spec if share == 1 else spec.model_copy(update={"settings": spec.settings | {"rounds_scale": share}})
+
+        return replace(self, tasks=tuple(map(task, self.tasks)))
+
     def attacks_on(self, task: TaskSpec) -> list[AttackSpec]:
         labels = self.chosen.get(task.label)
         return [attack for attack in self.attacks if labels is None or attack.label in labels]
@@ -76,6 +83,12 @@ class Suite:
     def resources(self, task: TaskSpec) -> Resources:
         """What a cell of that task takes of a machine while it runs."""
         return next(plan.resources[task.label] for plan in self.tracks if task.label in plan.resources)
+
+    def shortened(self, scale: float) -> Suite:
+        """The suite with that share of its rounds and of its attacks' steps, which every record of it says."""
+        if not 0 < scale <= 1:
+            raise UserError(f"--rounds-scale: found {scale:g}, needs more than 0 and at most 1")
+        return replace(self, tracks=tuple(plan.shortened(scale) for plan in self.tracks))
 
     def cells(self, only: tuple[str, ...] = (), seeds: tuple[int, ...] = ()) -> list[Specification]:
         """All cells, track by track and seed by seed; `only` keeps those whose `task/attack/defense` matches one of the

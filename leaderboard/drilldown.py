@@ -126,7 +126,8 @@ def command(record: Record) -> str:
     if not suite or suite.startswith("-") or not f"{cell}{suite}".isprintable():
         return ""
     quoted = f'"{cell}"' if HARMLESS.fullmatch(cell) else shlex.quote(cell)
-    return f"fflbench run {shlex.quote(suite)} --only {quoted} --seeds {spec.seed}"
+    shortened = f" --rounds-scale {spec.task.rounds_scale:g}" if spec.task.rounds_scale != 1 else ""
+    return f"fflbench run {shlex.quote(suite)} --only {quoted} --seeds {spec.seed}{shortened}"
 
 
 def _value(value: float | None, name: str) -> str:

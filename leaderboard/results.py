@@ -184,7 +184,7 @@ def group(records: Iterable[Record]) -> tuple[list[Task], list[str]]:
     tasks, notes = [], [f"defense {line}" for line in ambiguous]
     for track in TRACKS:
         of_track = [record for record in records if record.specification.track == track]
-        names, ambiguous = _names(of_track, lambda r: (r.specification.task.label, r.specification.task))
+        names, ambiguous = _names(of_track, lambda r: (r.specification.task.title, r.specification.task))
         notes += [f"{track} task {line}" for line in ambiguous]
         for position, label in enumerate(sorted(set(names.values()))):
             members = [record for record in of_track if names[record.digest] == label]

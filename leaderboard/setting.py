@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.wording import count, plain
+from fflbench.records import TaskSpec
 
 DECIDES = {"dirichlet": ("alpha", "alpha"), "classes": ("classes_per_peer", "classes at each peer:")}
 """What says how uneven a partition of that kind is."""
@@ -13,12 +12,13 @@ DECIDES = {"dirichlet": ("alpha", "alpha"), "classes": ("classes_per_peer", "cla
 
 def setting(task: Task) -> dict[str, str]:
     """From what is assumed to how, in words; what a record does not state is left out."""
-    stated = next(iter(task.records())).specification.task.settings
-    rows = _observed(stated) if task.track == "reconstruction" else _federated(stated)
+    spec = next(iter(task.records())).specification.task
+    rows = _observed(spec) if task.track == "reconstruction" else _federated(spec)
     return {name: plain(text, 80) for name, text in rows.items()}
 
 
-def _observed(stated: dict[str, Any]) -> dict[str, str]:
+def _observed(task: TaskSpec) -> dict[str, str]:
+    stated = task.settings
     rows: dict[str, str] = {}
     if isinstance(steps := stated.get("steps"), int):
         rows["update"] = "one gradient" if steps == 1 else count(steps, "local step")
@@ -31,12 +31,14 @@ def _observed(stated: dict[str, Any]) -> dict[str, str]:
     return rows
 
 
-def _federated(stated: dict[str, Any]) -> dict[str, str]:
+def _federated(task: TaskSpec) -> dict[str, str]:
+    stated = task.settings
     rows: dict[str, str] = {}
     if isinstance(peers := stated.get("peers"), int) and isinstance(share := stated.get("participation"), int | float):
         rows["peers"] = f"{peers}, {share:.0%} of them in a round"
     if isinstance(rounds := stated.get("rounds"), int):
-        rows["rounds"] = str(rounds)
+        scale = task.rounds_scale
+        rows["rounds"] = str(rounds) if scale == 1 else f"{scale:g} of {rounds}"
     if isinstance(partition := stated.get("partition"), dict):
         kind = str(partition.get("kind", ""))
         extra = partition.get(DECIDES.get(kind, ("", ""))[0])

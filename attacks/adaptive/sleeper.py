@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fflbench.attacks.adaptive.strike import Blow, struck
 from fflbench.contracts import Knowledge, PoisoningAttack, Round, TaskView
+from fflbench.duration import Duration
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Sleeper(PoisoningAttack):
     cost: ClassVar[str] = "O(b d)"
     workspace: ClassVar[float] = 1.0
 
-    wake: Annotated[int, Field(ge=1)] = 20
+    wake: Annotated[Duration, Field(ge=1)] = 20
     blow: Blow = "reverse"
     strength: Annotated[float, Field(gt=0)] = 5.0
 

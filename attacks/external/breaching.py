@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fflbench.attacks.external.confined import confined, copied_model, frozen, tensors
 from fflbench.attacks.reconstruction.labels import infer_labels
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Server, TaskView, Tool, UnfitError
+from fflbench.duration import Duration
 
 _JOINT = ("deepleakage",)
 """Attacks that optimise the labels with the images."""
@@ -43,7 +44,7 @@ class Breaching(ReconstructionAttack):
     attack: Literal[
         "invertinggradients", "modern", "deepleakage", "seethroughgradients", "beyondinfering", "wei", "analytic"
     ] = "invertinggradients"
-    iterations: Annotated[int, Field(ge=1)] | None = None
+    iterations: Annotated[Duration, Field(ge=1)] | None = None
     overrides: tuple[str, ...] = ()
 
     def unfit(self, task: TaskView) -> str | None:

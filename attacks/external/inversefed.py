@@ -12,6 +12,7 @@ from torch import nn
 from fflbench.attacks.external.confined import confined, copied_model, frozen, tensors
 from fflbench.attacks.reconstruction.labels import infer_labels
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Server, TaskView, Tool, UnfitError
+from fflbench.duration import Duration
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Inversefed(ReconstructionAttack):
         requires=("six",),
     )
 
-    steps: Annotated[int, Field(ge=1)] = 4800
+    steps: Annotated[Duration, Field(ge=1)] = 4800
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
     total_variation: Annotated[float, Field(ge=0)] = 1e-6
     restarts: Annotated[int, Field(ge=1)] = 1

@@ -12,6 +12,7 @@ from torch import Tensor
 from fflbench.attacks.poisoning.visible import sent_by_all, visible_rows
 from fflbench.blocks import by_columns, column_blocks, columns_at_once
 from fflbench.contracts import Knowledge, PoisoningAttack, Round
+from fflbench.duration import Duration
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Mimic(PoisoningAttack):
     workspace: ClassVar[float] = 0.1
 
     choice: Literal["fixed", "variance"] = "variance"
-    warmup: Annotated[int, Field(ge=1)] = 10
+    warmup: Annotated[Duration, Field(ge=1)] = 10
 
     direction: Tensor | None = field(default=None, init=False, repr=False)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from fflbench.attacks.reconstruction.labels import last_tensor
 from fflbench.attacks.reconstruction.simulation import as_trained, squared_cost
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng
+from fflbench.duration import Duration
 
 
 @dataclass
@@ -25,7 +26,7 @@ class DeepLeakage(ReconstructionAttack):
     assumes: ClassVar[str] = "a twice differentiable network (sigmoid, not ReLU), few images, a lucky start"
     cost: ClassVar[str] = "steps x restarts x 20 x two backward passes"
 
-    steps: Annotated[int, Field(ge=1)] = 300
+    steps: Annotated[Duration, Field(ge=1)] = 300
     learning_rate: Annotated[float, Field(gt=0)] = 1.0
     restarts: Annotated[int, Field(ge=1)] = 1
 

@@ -14,6 +14,7 @@ from fflbench.attacks.reconstruction.descent import boxed, descend, total_variat
 from fflbench.attacks.reconstruction.labels import labels_of
 from fflbench.attacks.reconstruction.simulation import Cost, as_trained, cosine_cost
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Server
+from fflbench.duration import Duration
 
 
 @dataclass
@@ -30,7 +31,7 @@ class InvertingGradients(ReconstructionAttack):
     assumes: ClassVar[str] = "few images an update, few local steps; the update is a peer's own"
     cost: ClassVar[str] = "steps x restarts x two backward passes a local step"
 
-    steps: Annotated[int, Field(ge=1)] = 4800
+    steps: Annotated[Duration, Field(ge=1)] = 4800
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
     total_variation: Annotated[float, Field(ge=0)] = 1e-6
     restarts: Annotated[int, Field(ge=1)] = 1

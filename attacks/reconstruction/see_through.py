@@ -14,6 +14,7 @@ from fflbench.attacks.reconstruction.descent import boxed, descend
 from fflbench.attacks.reconstruction.labels import labels_of
 from fflbench.attacks.reconstruction.simulation import as_trained, squared_cost
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng
+from fflbench.duration import Duration
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -32,7 +33,7 @@ class SeeThroughGradients(ReconstructionAttack):
     assumes: ClassVar[str] = "few local steps; batch statistics help where the server sees them"
     cost: ClassVar[str] = "steps x seeds x two backward passes"
 
-    steps: Annotated[int, Field(ge=1)] = 20000
+    steps: Annotated[Duration, Field(ge=1)] = 20000
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
     matching: Annotated[float, Field(gt=0)] = 1e-4
     total_variation: Weight = 1e-4

@@ -15,6 +15,7 @@ from fflbench.attacks.reconstruction.descent import descend
 from fflbench.attacks.reconstruction.labels import labels_of
 from fflbench.attacks.reconstruction.simulation import Cost, as_trained, cosine_cost
 from fflbench.contracts import DataKind, Observation, Reconstruction, ReconstructionAttack, Rng
+from fflbench.duration import Duration
 from fflbench.metrics.tables import match_rows, nearest
 
 
@@ -28,7 +29,7 @@ class TabLeak(ReconstructionAttack):
     assumes: ClassVar[str] = "few rows an update, few local steps; the levels of the categories are known"
     cost: ClassVar[str] = "steps x ensemble x two backward passes a local step"
 
-    steps: Annotated[int, Field(ge=1)] = 1500
+    steps: Annotated[Duration, Field(ge=1)] = 1500
     learning_rate: Annotated[float, Field(gt=0)] = 0.06
     ensemble: Annotated[int, Field(ge=1)] = 15
 

@@ -15,6 +15,7 @@ from fflbench.attacks.reconstruction.descent import descend
 from fflbench.attacks.reconstruction.labels import labels_of
 from fflbench.attacks.reconstruction.simulation import as_trained, seen_direction, simulated_direction
 from fflbench.contracts import DataKind, Observation, Reconstruction, ReconstructionAttack, Rng, TaskView
+from fflbench.duration import Duration
 
 
 @dataclass
@@ -29,7 +30,7 @@ class TAG(ReconstructionAttack):
     cost: ClassVar[str] = "steps x two backward passes"
     one_gradient: ClassVar[bool] = True
 
-    steps: Annotated[int, Field(ge=1)] = 1000
+    steps: Annotated[Duration, Field(ge=1)] = 1000
     learning_rate: Annotated[float, Field(gt=0)] = 0.05
     absolute: Annotated[float, Field(ge=0)] = 0.1
     rows: bool = True

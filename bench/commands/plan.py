@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from fflbench.execution import Execution
 from fflbench.records import RecordStore
+from fflbench.runner.cost import costs
 from fflbench.runner.plan import Planned, plan
 from fflbench.runner.stale import stale_records
 from fflbench.suite import load_suite
@@ -23,18 +25,19 @@ def plan_command(
     only: tuple[str, ...],
     seeds: tuple[int, ...],
     execution: Execution,
+    scale: float,
 ) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 120
-    suite = load_suite(source)
+    suite = load_suite(source).shortened(scale)
     store = RecordStore(results or Path("results") / suite.name)
     planned = plan(suite, only, seeds, execution)
     console.print(f"{suite.name}: {suite.description}", markup=False)
     groups: dict[tuple[str, str], list[Planned]] = defaultdict(list)
     for item in planned:
         spec = item.cell.specification
-        groups[spec.track, spec.task.label].append(item)
+        groups[spec.track, spec.task.title].append(item)
     for (track, task), items in groups.items():
         console.print(_table(f"{track}: {task}", items, store))
     for line in _reasons(planned):
@@ -46,8 +49,10 @@ def plan_command(
         console.print(f"memory of the largest cell ({largest.cell.specification.name}): {largest.memory}", markup=False,
                       soft_wrap=True)  # fmt: skip
     open_ = [item for item in planned if not store.path(item.cell.digest).is_file()]
-    todo = sum(item.reason is None for item in open_)
-    console.print(f"{len(planned)} cells: {len(planned) - len(open_)} have a record, {todo} would run, "
+    todo = [item.cell for item in open_ if item.reason is None]
+    for line in costs(todo, os.cpu_count() or 1) if todo else ():
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(f"{len(planned)} cells: {len(planned) - len(open_)} have a record, {len(todo)} would run, "
                   f"{sum(item.reason is not None for item in planned)} are incompatible")  # fmt: skip
 
 

@@ -28,10 +28,10 @@ HEADLINE = {"poisoning": ("accuracy", "accuracy {:.1f}%"), "reconstruction": ("p
 STYLE: dict[Status, str] = {"ok": "green", "diverged": "yellow", "incompatible": "dim", "failed": "red"}
 
 
-def run_command(source: str, results: Path | None, settings: Settings, quiet: bool) -> int:
+def run_command(source: str, results: Path | None, settings: Settings, quiet: bool, scale: float = 1.0) -> int:
     """Returns the exit code: 0, 1 when cells failed, 130 when interrupted."""
     console = Console(highlight=False, soft_wrap=True, quiet=quiet)
-    suite = load_suite(source)
+    suite = load_suite(source).shortened(scale)
     folder = results or Path("results") / suite.name
     run = start(suite, folder, settings)
     where = f"{settings.jobs} workers" if settings.ray is None else f"Ray cluster {settings.ray}"

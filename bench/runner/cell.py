@@ -24,6 +24,7 @@ from fflbench.records import Artefact, Record, RecordStore, Specification, Statu
 from fflbench.runner.peak import forget_peak, resident
 from fflbench.runner.provenance import provenance
 from fflbench.runner.sources import engine_digest, plugin_digests
+from fflbench.shortening import as_run
 
 log = logging.getLogger("fflbench.cell")
 log.addHandler(logging.NullHandler())
@@ -73,14 +74,14 @@ def run_cell(
     cell.execution.prepare()
     forget_peak()
     try:
-        task = load_task(cell.specification.task)
-        reason = incompatibility(cell.specification, task.view)
+        spec = as_run(cell.specification)
+        reason = incompatibility(spec, load_task(spec.task).view)
         if reason:
             record = cell.record("incompatible", started, error=reason)
-        elif cell.specification.track == "poisoning":
-            record = _poisoning(cell, started, progress, keeper)
+        elif spec.track == "poisoning":
+            record = _poisoning(cell, spec, started, progress, keeper)
         else:
-            record = _reconstruction(cell, store, started, progress, keeper)
+            record = _reconstruction(cell, spec, store, started, progress, keeper)
     except UnfitError as error:
         record = cell.record("incompatible", started, error=str(error))
     except Exception as error:
@@ -108,10 +109,10 @@ def last_lines(store: RecordStore, digest: str, count: int = 40, width: int = 30
     return "\n".join(line[:width] for line in text.splitlines()[-count:])
 
 
-def _poisoning(cell: Cell, started: str, progress: Progress, keeper: Keeper) -> Record:
+def _poisoning(cell: Cell, spec: Specification, started: str, progress: Progress, keeper: Keeper) -> Record:
     clock = Clock(cell.execution.device)
     with clock.phase("set-up"):
-        federation = build_federation(cell.specification, cell.execution)
+        federation = build_federation(spec, cell.execution)
     history, reported = run_rounds(federation, clock, progress, keeper)
     common: dict[str, Any] = {
         "curves": dict(history.curves),
@@ -146,9 +147,11 @@ def _notes(federation: Federation, history: History) -> dict[str, Any]:
     }
 
 
-def _reconstruction(cell: Cell, store: RecordStore, started: str, progress: Progress, keeper: Keeper) -> Record:
+def _reconstruction(
+    cell: Cell, spec: Specification, store: RecordStore, started: str, progress: Progress, keeper: Keeper
+) -> Record:
     clock = Clock(cell.execution.device)
-    seen = observe(cell.specification, cell.execution, clock, progress, keeper)
+    seen = observe(spec, cell.execution, clock, progress, keeper)
     artefacts = []
     for picture in seen.pictures:
         name = f"{picture.role}-{picture.index}.png"

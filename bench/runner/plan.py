@@ -14,6 +14,7 @@ from fflbench.records import Specification
 from fflbench.rng import Rng
 from fflbench.runner.cell import Cell, make_cell
 from fflbench.settings import Resources
+from fflbench.shortening import as_run
 from fflbench.suite import Suite
 
 
@@ -40,9 +41,9 @@ def plan(
 def _planned(suite: Suite, specs: list[Specification], execution: Execution) -> Iterator[Planned]:
     known: dict[tuple[str, str, str], tuple[Resources, str, str | None]] = {}
     for spec in specs:
-        pairing = (spec.task.label, spec.attack.label, spec.defense.label)
+        pairing = (spec.task.title, spec.attack.label, spec.defense.label)
         if pairing not in known:  # Seeds make no difference.
-            known[pairing] = _weighed(suite, spec)
+            known[pairing] = _weighed(suite, as_run(spec))
         yield Planned(make_cell(spec, suite.source, execution), *known[pairing])
 
 
@@ -60,6 +61,6 @@ def _weighed(suite: Suite, spec: Specification) -> tuple[Resources, str, str | N
 
 
 def _check_tasks(specs: list[Specification]) -> None:
-    for task_spec in {spec.task.label: spec.task for spec in specs}.values():
+    for task_spec in {spec.task.title: spec.task for spec in specs}.values():
         task = load_task(task_spec)
         task.check_model(task.build_model(Rng(0).at("initial-model")))

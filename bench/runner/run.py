@@ -15,6 +15,7 @@ from fflbench.errors import UserError
 from fflbench.records import Record, RecordStore, Status, is_full, write_atomically
 from fflbench.runner.backend import Backend, Ended
 from fflbench.runner.cell import Cell, last_lines, timestamp
+from fflbench.runner.cost import costs
 from fflbench.runner.local import LocalWorkers
 from fflbench.runner.options import Settings
 from fflbench.runner.plan import Planned, plan
@@ -82,6 +83,8 @@ class Run:
                 return
             if self.settings.ray is None:
                 self._check_memory()
+                self.notices += costs(self._waiting(), self._jobs())
+                yield None
             self._make_room()
             stack.callback(self._leave_claims)
             backend = self._backend()
@@ -109,15 +112,24 @@ class Run:
     def _check_memory(self) -> None:
         """Raises `UserError` when a cell that would run cannot fit, whatever runs beside it."""
         free = free_memory()
-        digests = {group.cells[0].digest for group in self._ready}
-        waiting = [item for item in self.planned if item.cell.digest in digests]
-        largest = max(waiting, key=lambda item: item.needs.memory or 0.0)
+        digests = {cell.digest for cell in self._waiting()}
+        largest = max(
+            (item for item in self.planned if item.cell.digest in digests), key=lambda item: item.needs.memory or 0.0
+        )
         if (largest.needs.memory or 0.0) > free:
             raise UserError(
                 f"{largest.cell.specification.name}: needs about {largest.memory}; this machine has {free:.1f} GB free. Use "
                 "fewer peers, less participation or another machine, or give the task `resources = { memory = GB }` if you "
                 "know better"
             )
+
+    def _waiting(self) -> list[Cell]:
+        """The cells that are to be computed."""
+        return [group.cells[0] for group in self._ready]
+
+    def _jobs(self) -> int:
+        """Workers on this machine: no more than there is work for."""
+        return min(self.settings.jobs or 1, len(self._ready))
 
     def _open_groups(self) -> bool:
         return bool(self._running or self._elsewhere or self._ready)
@@ -129,8 +141,7 @@ class Run:
 
             return RayCluster(settings.ray, self.store, settings.plugins, settings.limits, settings.checkpoint,
                               settings.execution, settings.jobs, self.notices.append)  # fmt: skip
-        jobs = min(settings.jobs or 1, len(self._ready))
-        return LocalWorkers(jobs, self.store, settings.plugins, settings.limits, settings.checkpoint,
+        return LocalWorkers(self._jobs(), self.store, settings.plugins, settings.limits, settings.checkpoint,
                             settings.execution.device, free_memory())  # fmt: skip
 
     # ------------------------------------------------------------------------------------------ what is there already

@@ -16,6 +16,7 @@ from fflbench.contracts import Aggregate, Aggregator, Layout, Round, TaskView, U
 from fflbench.defenses.aggregation.distances import distances_to
 from fflbench.defenses.aggregation.gap import is_split, upper_group
 from fflbench.defenses.aggregation.statistics import with_statistics
+from fflbench.duration import Duration
 
 
 @dataclass
@@ -33,8 +34,8 @@ class FLDetector(Aggregator):
     cost: ClassVar[str] = "O((n + window) d) memory and time"
     workspace: ClassVar[float] = 0.1
 
-    window: Annotated[int, Field(ge=2)] = 10
-    start: Annotated[int, Field(ge=0)] = 50
+    window: Annotated[Duration, Field(ge=2)] = 10
+    start: Annotated[Duration, Field(ge=0)] = 50
 
     suspects: set[int] = field(default_factory=set, init=False, repr=False)
     scores: dict[int, deque[float]] = field(default_factory=dict, init=False, repr=False)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from fflbench.blocks import by_columns, by_rows
 from fflbench.contracts import Aggregate, Aggregator, Layout, Rng, Round, Upload
 from fflbench.defenses.aggregation.median import coordinate_median
+from fflbench.duration import Duration
 
 Vector = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ class Reputation(Aggregator):
     cost: ClassVar[str] = "O(n log n d)"
     workspace: ClassVar[float] = 0.1
 
-    warmup: Annotated[int, Field(ge=0)] = 20
+    warmup: Annotated[Duration, Field(ge=0)] = 20
     norm_share: Annotated[float, Field(ge=0, le=1)] = 0.2
 
     overall: dict[int, float] = field(default_factory=dict, init=False, repr=False)

@@ -1,4 +1,4 @@
-"""The FFL authors' code calls an output of Adult and IMDB positive from a logit of 0.5 on, which is a probability of 0.62; the
+"""The FFL authors' code calls an output of Adult and IMDB positive from a logit of 0.5 on (a probability of 0.62), the
 benchmark from 0 on. These metrics score as theirs does: `fflbench run paper-flip --plugin docs/runs/logit_threshold.py`."""
 
 from __future__ import annotations

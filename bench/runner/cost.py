@@ -1,0 +1,105 @@
+"""What a run will cost: an estimate from a few timed steps of each task, before any cell starts."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from fflbench.clock import Clock
+from fflbench.commands.wording import duration
+from fflbench.errors import UserError
+from fflbench.execution import Execution
+from fflbench.federation.observation import observe
+from fflbench.federation.rounds import forward
+from fflbench.federation.setup import build_federation
+from fflbench.keeper import Keeper
+from fflbench.records import Specification
+from fflbench.runner.cell import Cell
+from fflbench.shortening import as_run, durations
+
+BATCHES = 3
+"""Timed training steps."""
+
+EVALUATED = 500
+"""Test examples that are timed."""
+
+SLOW = 1.0
+"""Seconds for one step of an inversion beyond which it is not repeated."""
+
+
+def costs(cells: Iterable[Cell], workers: int) -> Iterator[str]:
+    """A line for each task of the cells that are to run. Rules and attacks on updates cost extra, which is not timed."""
+    tasks: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        tasks[cell.specification.task.title].append(cell)
+    total = 0.0
+    for title, mine in tasks.items():
+        dearest = max(mine, key=lambda cell: _steps(as_run(cell.specification)))
+        try:
+            seconds = cell_seconds(dearest.specification, dearest.execution)
+        except UserError:
+            continue  # The cell itself will say what is wrong.
+        total += seconds * len(mine)
+        most = "up to " if mine[0].specification.track == "reconstruction" else "about "
+        yield f"cost: {title}: {len(mine)} cells of {most}{duration(seconds)} each"
+    yield f"cost: in all about {duration(total / workers)} on {workers} workers, judging by a few timed steps"
+
+
+def cell_seconds(spec: Specification, execution: Execution) -> float:
+    """The seconds that a cell will take, judging by a few of its steps."""
+    execution.prepare()
+    spec = as_run(spec)
+    return _training(spec, execution) if spec.track == "poisoning" else _inversion(spec, execution)
+
+
+def _training(spec: Specification, execution: Execution) -> float:
+    federation = build_federation(spec, execution)
+    settings, trainer = federation.settings, federation.trainer
+    size, held = settings.batch_size, sum(federation.weights.values()) / len(federation.weights)
+    examples = federation.honest_examples[max(federation.weights, key=lambda peer: federation.weights[peer])]
+    batches = max(1, min(BATCHES, len(examples) // size))
+    once, few = replace(trainer, epochs=1), examples[: batches * size]
+    stream = federation.rng.at("cost")
+    step = _seconds(lambda: once.train(few, federation.global_vector, stream)) / batches
+    test = federation.test[:EVALUATED]
+    pass_ = _seconds(lambda: forward(federation, federation.global_vector, test)) * len(federation.test) / len(test)
+    steps = max(1, held // size if settings.drop_last else math.ceil(held / size))
+    rounds = settings.rounds * settings.selected * settings.local_epochs * steps * step
+    return rounds + (settings.rounds // settings.evaluate_every + 1) * pass_
+
+
+def _inversion(spec: Specification, execution: Execution) -> float:
+    """From one victim and two runs that are so short that what they share is all but their steps; where a step is slow, from
+    one."""
+    victims, steps = spec.task.settings["victims"], max(1, _steps(spec))
+    task = spec.task.model_copy(update={"settings": spec.task.settings | {"victims": 1}})
+
+    def run(count: int) -> float:
+        parameters = spec.attack.parameters | dict.fromkeys(durations("attacks", spec.attack.name), count)
+        attack, clock = spec.attack.model_copy(update={"parameters": parameters}), Clock(execution.device)
+        short = spec.model_copy(update={"task": task, "attack": attack})
+        observe(short, execution, clock, lambda done, total: None, Keeper())
+        return clock.seconds["reconstruction"]
+
+    first = run(1)
+    if first > SLOW:
+        return float(victims * steps * first)
+    first, third = run(1), run(3)
+    return float(victims * (first + max(0.0, third - first) / 2 * (steps - 1)))
+
+
+def _steps(spec: Specification) -> int:
+    """The steps of an attack that takes steps."""
+    found = [spec.attack.parameters.get(name) for name in durations("attacks", spec.attack.name)]
+    return max((value for value in found if isinstance(value, int)), default=0)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """The seconds of some work, done before so that it is warm."""
+    work()
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
