@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from annotated_types import Ge
+from pydantic.fields import FieldInfo
 
 from fflbench import registry
 from fflbench.duration import CountsRounds
 from fflbench.parameters import schema
 from fflbench.records import AttackSpec, DefenseSpec, Specification
 
-_OF_TASKS, _OF_COALITIONS = ("rounds", "reported_models"), ("start", "end")
+_OF_TASKS = {"rounds": 1, "reported_models": 1}
+_OF_COALITIONS = {"start": 1, "end": 1}
 
 
 def as_run(spec: Specification) -> Specification:
-    """What is computed for a specification: every number of rounds or steps times the task's `rounds_scale`, rounded, and at
-    least 1 unless it was 0."""
+    """What is computed for a specification: every number of rounds or steps times the task's `rounds_scale`, rounded, but
+    not below what is allowed; 0 stays 0."""
     scale = spec.task.rounds_scale
     if scale == 1:
         return spec
@@ -42,17 +47,25 @@ def _defense(defense: DefenseSpec, scale: float) -> DefenseSpec:
     return defense.model_copy(update={"parts": parts})
 
 
-def _shortened(values: dict[str, Any], names: typing.Collection[str], scale: float) -> dict[str, Any]:
-    return {name: max(1, round(value * scale)) if name in names and value else value for name, value in values.items()}
+def _shortened(values: dict[str, Any], least: dict[str, int], scale: float) -> dict[str, Any]:
+    return {name: max(least[name], round(value * scale)) if value and name in least else value
+            for name, value in values.items()}  # fmt: skip
 
 
-def durations(kind: str, name: str) -> list[str]:
-    """The parameters of a plug-in that count rounds or steps."""
-    fields = schema(registry.load(kind, name)).model_fields
-    return [key for key, field in fields.items() if _counts_rounds(field.annotation, field.metadata)]
+def durations(kind: str, name: str) -> dict[str, int]:
+    """The parameters of a plug-in that count rounds or steps, and the least that each may be shortened to."""
+    found = {}
+    for key, field in schema(registry.load(kind, name)).model_fields.items():
+        said = list(_said(field.annotation, field.metadata))
+        if any(isinstance(item, CountsRounds) for item in said):
+            found[key] = max([1, *(item.ge for item in said if isinstance(item, Ge))])
+    return found
 
 
-def _counts_rounds(annotation: object, metadata: typing.Iterable[object]) -> bool:
-    """Whether the mark is on a type, or on one of those that it is a choice of."""
+def _said(annotation: object, metadata: Iterable[object]) -> Iterator[object]:
+    """All that is said of a type, or of those that it is a choice of."""
+    for item in metadata:
+        yield from item.metadata if isinstance(item, FieldInfo) else (item,)
     inner = typing.get_args(annotation)
-    return any(isinstance(item, CountsRounds) for item in metadata) or any(_counts_rounds(kind, inner) for kind in inner)
+    for kind in inner:
+        yield from _said(kind, inner if typing.get_origin(annotation) is typing.Annotated else ())

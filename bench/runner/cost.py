@@ -26,6 +26,9 @@ BATCHES = 3
 EVALUATED = 500
 """Test examples that are timed."""
 
+REPEATED = 10
+"""Further steps of an inversion that are timed."""
+
 SLOW = 1.0
 """Seconds for one step of an inversion beyond which it is not repeated."""
 
@@ -45,7 +48,8 @@ def costs(cells: Iterable[Cell], workers: int) -> Iterator[str]:
         total += seconds * len(mine)
         most = "up to " if mine[0].specification.track == "reconstruction" else "about "
         yield f"cost: {title}: {len(mine)} cells of {most}{duration(seconds)} each"
-    yield f"cost: in all about {duration(total / workers)} on {workers} workers, judging by a few timed steps"
+    if total:
+        yield f"cost: in all about {duration(total / workers)} with {workers} at once, judging by a few timed steps"
 
 
 def cell_seconds(spec: Specification, execution: Execution) -> float:
@@ -87,8 +91,8 @@ def _inversion(spec: Specification, execution: Execution) -> float:
     first = run(1)
     if first > SLOW:
         return float(victims * steps * first)
-    first, third = run(1), run(3)
-    return float(victims * (first + max(0.0, third - first) / 2 * (steps - 1)))
+    first, several = run(1), run(1 + REPEATED)
+    return float(victims * (first + max(0.0, several - first) / REPEATED * (steps - 1)))
 
 
 def _steps(spec: Specification) -> int:

@@ -1,0 +1,36 @@
+"""What a run says that it will cost, before it starts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fflbench.runner.cost import costs
+from fflbench.runner.options import Settings
+from fflbench.runner.plan import plan
+from fflbench.runner.run import start
+from fflbench.suite import load_suite
+from tests.runner.conftest import write_tiny
+
+
+def test_a_run_states_the_cost_of_each_task_once_and_only_of_what_is_missing(tiny: Path, tmp_path: Path) -> None:
+    run = start(load_suite(str(tiny)), tmp_path / "r", Settings(jobs=1, only=("clothes/none", "picture"), seeds=(0,)))
+    for _ in run.go():
+        pass
+    said = [line for line in run.notices if line.startswith("cost: ")]
+    assert [re.sub(r"[\d.]+ s\b", "N s", line) for line in said] == [
+        "cost: clothes: 2 cells of about N s each",
+        "cost: picture: 2 cells of up to N s each",
+        "cost: in all about N s with 1 at once, judging by a few timed steps",
+    ]
+    again = start(load_suite(str(tiny)), tmp_path / "r", Settings(jobs=1, only=("clothes/none", "picture"), seeds=(0,)))
+    for _ in again.go():
+        pass
+    assert not any(line.startswith("cost: ") for line in again.notices)
+
+
+def test_a_cell_that_cannot_be_set_up_costs_nothing_here_and_says_why_when_it_runs(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path)
+    path.write_text(path.read_text().replace("batch_size = 100", "batch_size = 100\nroot_examples = 4999"))
+    cells = [item.cell for item in plan(load_suite(str(path)), ("clothes/none/fedavg",), (0,))]
+    assert list(costs(cells, 1)) == []
