@@ -68,7 +68,7 @@ def build_federation(spec: Specification, execution: Execution = FULL) -> Federa
     network = Network(prepared_model(task, defense, rng), device)
     # The test data are shared by all cells of this process: an attack gets its own to stamp triggers on.
     own_test = Examples(task.data.test.inputs.clone(), task.data.test.targets.clone())
-    wanted = attack.wanted(own_test, task.view, rng.at("wanted")) if coalition.members else None
+    wanted = attack.wanted(own_test, task.view, rng.at("wanted"))
     return Federation(
         task=task,
         settings=settings,

@@ -23,7 +23,7 @@ from fflbench.contracts import (
     Visibility,
 )
 from fflbench.errors import UserError
-from fflbench.federation.rounds import run_rounds
+from fflbench.federation.rounds import evaluate, run_rounds
 from fflbench.federation.setup import Federation, build_federation
 from fflbench.keeper import Keeper
 from fflbench.records import Specification
@@ -131,6 +131,17 @@ def test_cells_of_a_seed_are_paired_whatever_attack_and_defense(federation: Any)
     stream = first.rng.at("training", round=0, peer=1)
     updates = [f.trainer.train(f.honest_examples[1], f.global_vector, stream) for f in (first, second)]
     assert torch.equal(*updates)
+
+
+def test_an_attack_by_nobody_trains_as_none_does_and_is_measured_all_the_same(federation: Any) -> None:
+    flip = '{ name = "label-flip", attackers = 0, source = "Sneaker", target = "Sandal" }'
+    nobody, none = federation("mean", flip), federation("mean", "none")
+    (history, reported), (_, alone) = run(nobody), run(none)
+    assert torch.equal(reported, alone)
+    outcome = evaluate(nobody, reported, history)
+    assert outcome.wanted_targets is not None
+    assert (outcome.wanted_targets == 7).all(), "the sneakers of the test data"
+    assert evaluate(none, alone, history).wanted is None
 
 
 def test_the_reported_model_is_the_mean_of_the_last(federation: Any, recorder: Any) -> None:
