@@ -135,7 +135,7 @@ def test_cells_of_a_seed_are_paired_whatever_attack_and_defense(federation: Any)
 
 def test_an_attack_by_nobody_trains_as_none_does_and_is_measured_all_the_same(federation: Any) -> None:
     flip = '{ name = "label-flip", attackers = 0, source = "Sneaker", target = "Sandal" }'
-    nobody, none = federation("mean", flip), federation("mean", "none")
+    nobody, none = federation("mean", flip), federation("mean", '"none"')
     (history, reported), (_, alone) = run(nobody), run(none)
     assert torch.equal(reported, alone)
     outcome = evaluate(nobody, reported, history)
