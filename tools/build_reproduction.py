@@ -10,21 +10,41 @@ import sys
 from pathlib import Path
 
 from marked import with_part, write_or_check
+from paper_differences import strength
+from paper_ingredients import ingredients
+from paper_pictures import gallery, in_order, published, scores
 from paper_tables import summary, tables
 
-from fflbench.leaderboard.results import load_results
+from fflbench.leaderboard.results import Task, load_results
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, RUNS = ROOT / "docs" / "reproduction.md", ROOT / "docs" / "runs"
 
 
 def main() -> int:
-    paper = list(load_results(RUNS / "paper").tasks)
-    parts = {"summary": summary(paper), "noise": tables(paper, "noise"), "flip": tables(paper, "flip")}
     page = PAGE.read_text(encoding="utf-8")
-    for name, part in parts.items():
+    for name, part in parts().items():
         page = with_part(page, f"<!-- {name}: written by tools/build_reproduction.py -->", f"<!-- {name}: end -->", part)
     return write_or_check(PAGE, page, "build_reproduction.py")
+
+
+def parts() -> dict[str, str]:
+    """What is written between which marks of the page."""
+    paper, observed = tasks("paper"), in_order(tasks("paper-reconstruction"))
+    return {
+        "summary": summary(paper),
+        "noise": tables(paper, "noise"),
+        "flip": tables(paper, "flip"),
+        "strength": strength(tasks("paper-differences")),
+        "ingredients": "\n\n".join(f"**{task.label}**\n\n{ingredients(task)}" for task in tasks("ffl-ingredients")),
+        "published": published(),
+        "scores": scores(observed),
+        "gallery": gallery(observed),
+    }
+
+
+def tasks(run: str) -> list[Task]:
+    return list(load_results(RUNS / run).tasks)
 
 
 if __name__ == "__main__":
