@@ -1,11 +1,10 @@
-"""Signatures with ed25519 keys: who made a file, if you know whose key it is. Needs `cryptography` (the extra `sign`)."""
+"""Signatures with ed25519 keys: who made a file, if you know whose key it is."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-import importlib.util
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -39,7 +38,6 @@ class Signature(pydantic.BaseModel):
 
 def read_key(file: Path) -> Ed25519PrivateKey:
     """An ed25519 private key: PEM (PKCS8) or OpenSSH, without a passphrase. Raises `UserError`."""
-    _check_tool("--key")
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -71,7 +69,6 @@ def sign(message: bytes, key: Ed25519PrivateKey) -> Signature:
 
 def check_signature(message: bytes, signature: Signature, where: str) -> None:
     """Raises `UserError` that begins with `where` unless the signature's key signed exactly this message."""
-    _check_tool(where)
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -83,8 +80,3 @@ def check_signature(message: bytes, signature: Signature, where: str) -> None:
             f"{where}: the signature does not fit the content: it was changed, or signed by somebody else than "
             f"{signature.fingerprint}"
         ) from None
-
-
-def _check_tool(where: str) -> None:
-    if importlib.util.find_spec("cryptography") is None:
-        raise UserError(f'{where}: signatures need the package cryptography: pip install "fflbench[sign]"')

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.contracts import Rng, Round, Stage, TaskView, Upload, Visibility
+from fflbench.contracts import Round, Stage, TaskView, Upload, Visibility
+from fflbench.defenses.ffl.agreement import ephemeral_key, exchange_mask, mask_seed
 from fflbench.defenses.ffl.pairing import complete_pairs, draw_pairs
 
 
@@ -41,7 +41,8 @@ class FragmentMixing(Stage):
         row = {peer: i for i, peer in enumerate(upload.peers)}
         rows, swapped = upload.rows, 0
         for k, j in pairs:
-            mask = exchange_mask(rows.shape[1], self.exchange, round.rng.at("mask", first=k, second=j)).to(rows.device)
+            seed = mask_seed(ephemeral_key(round.rng, k), ephemeral_key(round.rng, j).public_key())
+            mask = exchange_mask(rows.shape[1], self.exchange, seed).to(rows.device)
             swap(rows[row[k]], rows[row[j]], mask)
             swapped += 2 * int(mask.sum())
         present = {peer for pair in pairs for peer in pair}
@@ -50,11 +51,6 @@ class FragmentMixing(Stage):
         sent = replace(upload, pairs=tuple(pairs), absent=(*upload.absent, *absent),
                        visibility=min(upload.visibility, self.reveals))  # fmt: skip
         return sent.narrowed(keep).with_sent("exchange", 4 * swapped)
-
-
-def exchange_mask(size: int, exchange: float, rng: Rng) -> Tensor:
-    """Which coordinates [size] change owners: each with probability `exchange`."""
-    return torch.from_numpy(rng.numpy().random(size, dtype="float32") < exchange)
 
 
 def swap(first: Tensor, second: Tensor, mask: Tensor) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fflbench.contracts import Rng, Upload, Visibility
-from fflbench.defenses.ffl.mixing import FragmentMixing, exchange_mask, swap
+from fflbench.defenses.ffl.agreement import ephemeral_key, exchange_mask, mask_seed
+from fflbench.defenses.ffl.mixing import FragmentMixing, swap
 from fflbench.defenses.ffl.pairing import combination, complete_pairs, draw_pairs
 
 
@@ -21,7 +22,7 @@ from fflbench.defenses.ffl.pairing import combination, complete_pairs, draw_pair
 def test_swapping_is_its_own_inverse_and_moves_every_entry_whole(size: int, share: float, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     first, second = torch.randn(2, size, generator=generator)
-    a, b, mask = first.clone(), second.clone(), exchange_mask(size, share, Rng(seed))
+    a, b, mask = first.clone(), second.clone(), exchange_mask(size, share, Rng(seed).numpy().bytes(32))
     swap(a, b, mask)
     assert torch.equal(a, torch.where(mask, second, first))
     assert torch.equal(b, torch.where(mask, first, second))
@@ -71,11 +72,23 @@ def test_nobody_agrees_nobody_uploads(make_round: Callable[..., object]) -> None
     assert shared.rows.shape == (0, 20)
 
 
-def test_masks_differ_between_pairs_and_rounds() -> None:
-    masks = [
-        exchange_mask(64, 0.5, Rng(0).at("round", round=r).at("mask", first=0, second=s)) for r in (0, 1) for s in (1, 2)
-    ]
+def test_both_of_a_pair_derive_the_same_mask_and_no_other_pair_or_round_does() -> None:
+    masks = []
+    for rng in (Rng(0).at("round", round=r) for r in (0, 1)):
+        keys = [ephemeral_key(rng, peer) for peer in (0, 1, 2)]
+        for k, j in ((0, 1), (0, 2)):
+            seeds = mask_seed(keys[k], keys[j].public_key()), mask_seed(keys[j], keys[k].public_key())
+            assert seeds[0] == seeds[1]
+            masks.append(exchange_mask(64, 0.5, seeds[0]))
     assert len({tuple(mask.tolist()) for mask in masks}) == 4
+
+
+def test_the_mask_is_the_counter_stream_of_aes_compared_word_by_word() -> None:
+    """Against the cipher's published test vector: AES-256 of the zero block under the zero key (FIPS 197's algorithm)."""
+    first_block = bytes.fromhex("dc95c078a2408989ad48a21492842087")
+    words = np.frombuffer(first_block, dtype="<u4") / 2**32
+    assert exchange_mask(4, 0.5, bytes(32)).tolist() == (words < 0.5).tolist()
+    assert exchange_mask(4, 0.9, bytes(32)).tolist() == (words < 0.9).tolist()
 
 
 @settings(deadline=None, max_examples=60)
