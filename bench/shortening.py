@@ -58,7 +58,7 @@ def durations(kind: str, name: str) -> dict[str, int]:
     for key, field in schema(registry.load(kind, name)).model_fields.items():
         said = list(_said(field.annotation, field.metadata))
         if any(isinstance(item, CountsRounds) for item in said):
-            found[key] = max([1, *(item.ge for item in said if isinstance(item, Ge))])
+            found[key] = max([1, *(int(str(item.ge)) for item in said if isinstance(item, Ge))])
     return found
 
 

@@ -23,8 +23,8 @@ class Upload:
     """What reached the server: `rows[n, d]`, row i sent by `peers[i]` (with SUM visibility one row, the mean of all).
 
     `pairs` are the peers that exchanged fragments (the server relays, so it knows); `absent` sat the round out;
-    `sent` counts the bytes that peers sent, by phase; `row_bytes` is the size of one row on the wire when a stage
-    compressed it (default: 4 bytes an entry).
+    `culprits` are known to have broken a stage's protocol; `sent` counts the bytes that peers sent, by phase; `row_bytes` is
+    the size of one row on the wire when a stage compressed it (default: 4 bytes an entry).
 
     The rows have one owner at a time: a `Stage` or a `PreAggregator` may change those that it gets in place, and hands on
     what it returns. An `Aggregator` only looks.
@@ -35,6 +35,7 @@ class Upload:
     visibility: Visibility = Visibility.INDIVIDUAL
     pairs: tuple[tuple[int, int], ...] = ()
     absent: tuple[int, ...] = ()
+    culprits: tuple[int, ...] = ()
     sent: dict[str, int] = field(default_factory=dict)
     row_bytes: int | None = None
 

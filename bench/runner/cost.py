@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from fflbench.clock import Clock
 from fflbench.commands.wording import duration
+from fflbench.contracts import Examples
 from fflbench.errors import UserError
 from fflbench.execution import Execution
 from fflbench.federation.observation import observe
@@ -65,10 +66,10 @@ def _training(spec: Specification, execution: Execution) -> float:
     size, held = settings.batch_size, sum(federation.weights.values()) / len(federation.weights)
     examples = federation.honest_examples[max(federation.weights, key=lambda peer: federation.weights[peer])]
     batches = max(1, min(BATCHES, len(examples) // size))
-    once, few = replace(trainer, epochs=1), examples[: batches * size]
+    once, few = replace(trainer, epochs=1), _first(examples, batches * size)
     stream = federation.rng.at("cost")
     step = _seconds(lambda: once.train(few, federation.global_vector, stream)) / batches
-    test = federation.test[:EVALUATED]
+    test = _first(federation.test, EVALUATED)
     pass_ = _seconds(lambda: forward(federation, federation.global_vector, test)) * len(federation.test) / len(test)
     steps = max(1, held // size if settings.drop_last else math.ceil(held / size))
     rounds = settings.rounds * settings.selected * settings.local_epochs * steps * step
@@ -99,6 +100,10 @@ def _steps(spec: Specification) -> int:
     """The steps of an attack that takes steps."""
     found = [spec.attack.parameters.get(name) for name in durations("attacks", spec.attack.name)]
     return max((value for value in found if isinstance(value, int)), default=0)
+
+
+def _first(examples: Examples, count: int) -> Examples:
+    return Examples(examples.inputs[:count], examples.targets[:count])
 
 
 def _seconds(work: Callable[[], object]) -> float:

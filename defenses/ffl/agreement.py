@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from fflbench.errors import UserError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -20,12 +23,11 @@ WORDS = 2**32
 """A coordinate moves when its 32-bit word of the stream is below `exchange` times this."""
 
 
-def ephemeral_key(rng: Rng, peer: int) -> X25519PrivateKey:
-    """A peer's key of this round, from the round's stream, so that a run can be repeated; real peers take theirs from the
-    operating system."""
+def private_key(rng: Rng, peer: int) -> X25519PrivateKey:
+    """A peer's key, from a stream, so that a run can be repeated; real peers take theirs from the operating system."""
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-    return X25519PrivateKey.from_private_bytes(rng.at("ephemeral-key", peer=peer).numpy().bytes(32))
+    return X25519PrivateKey.from_private_bytes(rng.at("private-key", peer=peer).numpy().bytes(32))
 
 
 def derived(secret: bytes, purpose: str, context: bytes = b"") -> bytes:
@@ -43,7 +45,18 @@ def mask_seed(own: X25519PrivateKey, partner: X25519PublicKey) -> bytes:
 
 def exchange_mask(size: int, exchange: float, seed: bytes) -> Tensor:
     """Which coordinates [size] change owners, each with probability `exchange` in (0, 1): those whose word in the stream of
-    AES-256 in counter mode under `seed` is small. To whoever lacks the seed it looks like chance."""
+    AES-256 in counter mode under `seed` is small. To whoever lacks the seed it looks like chance. At least one moves and one
+    stays, or an upload would be somebody's own: raises `UserError` for fewer than two."""
+    if size < 2:
+        raise UserError(f"fragments: found {size} coordinates, needs at least two: one to move and one to stay")
+    mask = _drawn(size, exchange, seed)
+    while not mask.any() or mask.all():
+        seed = derived(seed, "another mask")
+        mask = _drawn(size, exchange, seed)
+    return torch.from_numpy(mask)
+
+
+def _drawn(size: int, exchange: float, seed: bytes) -> NDArray[np.bool_]:
     from cryptography.hazmat.primitives.ciphers import Cipher
     from cryptography.hazmat.primitives.ciphers.algorithms import AES
     from cryptography.hazmat.primitives.ciphers.modes import CTR
@@ -53,6 +66,6 @@ def exchange_mask(size: int, exchange: float, seed: bytes) -> Tensor:
     mask, words = np.empty(size, dtype=bool), np.empty(len(zeros) + 15, dtype=np.uint8)
     for start in range(0, size, BLOCK):
         part = mask[start : start + BLOCK]
-        stream.update_into(zeros[: 4 * len(part)], words)
+        stream.update_into(zeros[: 4 * len(part)], words.data)
         np.less(words[: 4 * len(part)].view("<u4"), threshold, out=part)
-    return torch.from_numpy(mask)
+    return mask

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.contracts import Round, Stage, TaskView, Upload, Visibility
-from fflbench.defenses.ffl.agreement import ephemeral_key, exchange_mask, mask_seed
-from fflbench.defenses.ffl.pairing import complete_pairs, draw_pairs
+from fflbench.contracts import Rng, Round, Stage, TaskView, Upload, Visibility
+from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed, private_key
+from fflbench.defenses.ffl.envelope import CipherName
+from fflbench.defenses.ffl.pairing import Pair, complete_pairs, draw_pairs
+from fflbench.defenses.ffl.peer import Peer, Terms, layout_digest
+from fflbench.defenses.ffl.protocol import exchange
 
 
 @dataclass
@@ -18,7 +22,10 @@ class FragmentMixing(Stage):
     """Each pair of agreeing peers swaps every coordinate with probability `exchange`; peers that stay unpaired sit the
     round out. With `max_draws` pairs are drawn at most that often (the paper's code: 20); without, until no two unpaired
     peers agree. An attacker's fragments end up in two uploads, so a rule behind this stage that tolerates f bad uploads
-    survives f / 2 attackers."""
+    survives f / 2 attackers.
+
+    With `encrypted` the protocol runs for real: keys, sealed fragments over the server, faults. It comes to the same result.
+    """
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.05978"
     reveals: ClassVar[Visibility] = Visibility.MIXED
@@ -28,29 +35,68 @@ class FragmentMixing(Stage):
 
     exchange: Annotated[float, Field(gt=0, lt=1)] = 0.5
     max_draws: Annotated[int, Field(ge=1)] | None = None
+    encrypted: bool = False
+    cipher: CipherName = "aes-256-gcm"
+
+    faults: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+    """How often what went wrong."""
 
     def unfit(self, peers: int, task: TaskView) -> str | None:
         return None if peers >= 2 else f"fragments are swapped between two peers, {peers} takes part"
 
+    def notes(self) -> dict[str, object]:
+        return {"protocol faults": dict(self.faults)} if self.encrypted else {}
+
     def share(self, upload: Upload, round: Round) -> Upload:
-        generator = round.rng.at("pairing").numpy()
-        if self.max_draws is None:
-            pairs = complete_pairs(upload.peers, round.consents, generator)
-        else:
-            pairs = draw_pairs(upload.peers, round.consents, generator, self.max_draws)
+        return self._for_real(upload, round) if self.encrypted else self._simulated(upload, round)
+
+    def _simulated(self, upload: Upload, round: Round) -> Upload:
+        """What the protocol comes to when nothing goes wrong, without sealing."""
+        pairs = self._pairs(upload.peers, round, attempt=0)
         row = {peer: i for i, peer in enumerate(upload.peers)}
         rows, swapped = upload.rows, 0
         for k, j in pairs:
-            seed = mask_seed(ephemeral_key(round.rng, k), ephemeral_key(round.rng, j).public_key())
+            seed = mask_seed(private_key(round.rng, k), private_key(round.rng, j).public_key())
             mask = exchange_mask(rows.shape[1], self.exchange, seed).to(rows.device)
             swap(rows[row[k]], rows[row[j]], mask)
             swapped += 2 * int(mask.sum())
-        present = {peer for pair in pairs for peer in pair}
+        return self._shared(upload, pairs, {peer for pair in pairs for peer in pair}).with_sent("exchange", 4 * swapped)
+
+    def _for_real(self, upload: Upload, round: Round) -> Upload:
+        done = exchange(
+            self._peers(upload, round),
+            lambda free, attempt: self._pairs(free, round, attempt),
+            lambda peer, attempt: private_key(round.rng.at("attempt", attempt=attempt), peer),
+        )
+        for fault in done.faults:
+            self.faults[fault.what] = self.faults.get(fault.what, 0) + 1
+        for i, peer in enumerate(upload.peers):
+            if peer in done.rows:
+                upload.rows[i] = done.rows[peer].to(upload.rows.device)
+        shared = replace(self._shared(upload, done.pairs, set(done.rows)), culprits=(*upload.culprits, *done.culprits))
+        for phase in ("key agreement", "exchange"):
+            shared = shared.with_sent(phase, done.sent.get(phase, 0))
+        return shared
+
+    def _peers(self, upload: Upload, round: Round) -> list[Peer]:
+        terms = Terms(round.index, 0, layout_digest(round.layout), upload.rows.shape[1], self.exchange, self.cipher)
+        lasting = {peer: private_key(Rng(round.rng.seed).at("lasting-key"), peer) for peer in upload.peers}
+        directory = {peer: key.public_key() for peer, key in lasting.items()}
+        return [Peer(name, row.cpu(), terms, lasting[name], private_key(round.rng, name), directory)
+                for name, row in zip(upload.peers, upload.rows, strict=True)]  # fmt: skip
+
+    def _pairs(self, peers: Sequence[int], round: Round, attempt: int) -> list[Pair]:
+        generator = (round.rng.at("pairing", attempt=attempt) if attempt else round.rng.at("pairing")).numpy()
+        if self.max_draws is None:
+            return complete_pairs(peers, round.consents, generator)
+        return draw_pairs(peers, round.consents, generator, self.max_draws)
+
+    def _shared(self, upload: Upload, pairs: list[Pair], present: set[int]) -> Upload:
         keep = [i for i, peer in enumerate(upload.peers) if peer in present]
         absent = tuple(peer for peer in upload.peers if peer not in present)
         sent = replace(upload, pairs=tuple(pairs), absent=(*upload.absent, *absent),
                        visibility=min(upload.visibility, self.reveals))  # fmt: skip
-        return sent.narrowed(keep).with_sent("exchange", 4 * swapped)
+        return sent.narrowed(keep)
 
 
 def swap(first: Tensor, second: Tensor, mask: Tensor) -> None:

@@ -21,6 +21,10 @@ from fflbench.duration import Duration
 Vector = NDArray[np.float64]
 
 
+PENALTY = 1.0
+"""What breaking the protocol costs a peer; scores of a round lie between -1 and 1."""
+
+
 @dataclass
 class Reputation(Aggregator):
     """Peers earn reputation when their upload's norm and output layer are near the median of the round's uploads.
@@ -74,10 +78,12 @@ class Reputation(Aggregator):
 
     def _remember(self, score: dict[int, float], upload: Upload, peers: int) -> None:
         """Add the round's scores: to everybody's global reputation, and in pairs to what partners think of each other.
-        An upload that was rejected scores 0."""
+        An upload that was rejected scores 0; who broke the protocol pays as much as one round can earn."""
         exchanged = {peer for pair in upload.pairs for peer in pair}
         for peer in [*exchanged, *(p for p in upload.peers if p not in exchanged)]:
             self.overall[peer] = self.overall.get(peer, 0.0) + score.get(peer, 0.0)
+        for peer in upload.culprits:
+            self.overall[peer] = self.overall.get(peer, 0.0) - PENALTY
         for k, j in upload.pairs:
             for peer, partner, given in ((k, j, score.get(k, 0.0)), (j, k, score.get(j, 0.0))):
                 opinions = self.private.setdefault(peer, {})

@@ -128,3 +128,15 @@ def test_two_peers_are_never_left_with_one() -> None:
     rule = Reputation(warmup=0)
     rule.overall = {0: 0.0, 1: 1.0}
     assert rule.select(range(2), 2, 5, Rng(0)) == (0, 1)
+
+
+def test_who_broke_the_protocol_pays_more_than_a_round_can_earn(make_round: Callable[..., object]) -> None:
+    rule, honest = Reputation(), Reputation()
+    round_ = make_round(ROWS, last_layer=2)
+    pairs = ((0, 1), (2, 3))
+    honest.aggregate(Upload(ROWS, (0, 1, 2, 3), pairs=pairs), round_)
+    rule.aggregate(Upload(ROWS, (0, 1, 2, 3), pairs=pairs, culprits=(1, 7)), round_)
+    assert rule.overall[1] == pytest.approx(honest.overall[1] - 1)
+    assert rule.overall[7] == -1, "whose upload never came pays as well"
+    assert {k: v for k, v in rule.overall.items() if k in (0, 2, 3)} == {k: honest.overall[k] for k in (0, 2, 3)}
+    assert max(honest.overall.values()) <= 1

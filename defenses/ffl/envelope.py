@@ -1,0 +1,107 @@
+"""Sealed fragments: what one peer sends another through a server that can read nothing of it and change nothing in it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from fflbench.defenses.ffl.agreement import derived
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+CipherName = Literal["aes-256-gcm", "chacha20-poly1305"]
+TAG = 16
+"""Bytes that sealing adds."""
+
+_HEADER = struct.Struct(">QIQQ32sQ")
+
+
+class UnopenedError(Exception):
+    """A fragment that does not open: changed, cut, for somebody else, of another round, or sealed with another key."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a fragment says openly and cannot be changed in it: the round and the attempt in it, who sends to whom, of which
+    layout (a digest of 32 bytes) and how many coordinates."""
+
+    round: int
+    attempt: int
+    sender: int
+    receiver: int
+    layout: bytes
+    count: int
+
+    def to_bytes(self) -> bytes:
+        return _HEADER.pack(self.round, self.attempt, self.sender, self.receiver, self.layout, self.count)
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A sealed fragment on its way."""
+
+    header: Header
+    sealed: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes on the wire."""
+        return _HEADER.size + len(self.sealed)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """One peer's keys for one partner: its own lasting and this round's, the partner's public ones.
+
+    A sealing key takes all four agreements between them: the round's keys, so that a lasting key that is lost later opens
+    nothing of this round, and the lasting ones, so that a server that hands out round keys of its own opens nothing either.
+    """
+
+    lasting: X25519PrivateKey
+    ephemeral: X25519PrivateKey
+    their_lasting: X25519PublicKey
+    their_ephemeral: X25519PublicKey
+
+    def outgoing(self, header: Header) -> bytes:
+        """The key for a fragment to the partner."""
+        return self._sealing(self._lasting_first, self._ephemeral_first, header)
+
+    def incoming(self, header: Header) -> bytes:
+        """The key for a fragment from the partner."""
+        return self._sealing(self._ephemeral_first, self._lasting_first, header)
+
+    @property
+    def _lasting_first(self) -> bytes:
+        return self.lasting.exchange(self.their_ephemeral)
+
+    @property
+    def _ephemeral_first(self) -> bytes:
+        return self.ephemeral.exchange(self.their_lasting)
+
+    def _sealing(self, senders_lasting: bytes, senders_ephemeral: bytes, header: Header) -> bytes:
+        both = self.ephemeral.exchange(self.their_ephemeral), self.lasting.exchange(self.their_lasting)
+        return derived(b"".join((*both, senders_lasting, senders_ephemeral)), "seal", header.to_bytes())
+
+
+def seal(content: bytes, header: Header, key: bytes, cipher: CipherName) -> Fragment:
+    """Each key seals one fragment only, so the nonce may be fixed."""
+    return Fragment(header, _aead(cipher, key).encrypt(bytes(12), content, header.to_bytes()))
+
+
+def unseal(fragment: Fragment, key: bytes, cipher: CipherName) -> bytes:
+    """Raises `UnopenedError` unless exactly this header and content were sealed with this key."""
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        return bytes(_aead(cipher, key).decrypt(bytes(12), fragment.sealed, fragment.header.to_bytes()))
+    except InvalidTag:
+        raise UnopenedError("does not open") from None
+
+
+def _aead(cipher: CipherName, key: bytes) -> AESGCM | ChaCha20Poly1305:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+    return AESGCM(key) if cipher == "aes-256-gcm" else ChaCha20Poly1305(key)
