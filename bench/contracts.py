@@ -142,8 +142,9 @@ class Observation:
     speaks of `examples` examples: the victim's, or under a sum everybody's. Each peer took `steps` plain gradient
     steps of size `learning_rate` on all its examples, with batch norm and dropout on if in `training_mode`. `labels`
     [examples] are there when the task says that the server knows them. `candidates` are records in data range among
-    which are the victim's, for membership inference; the others are held by nobody in the round. `descents` keeps where
-    long optimisations stand, so that a cell that was killed goes on there.
+    which are the victim's, for membership inference; the others are held by nobody in the round. `partner` is the peer
+    that the victim exchanged fragments with, `partner_labels` are what the server knows of its labels. `descents` keeps
+    where long optimisations stand, so that a cell that was killed goes on there.
     """
 
     model: nn.Module
@@ -157,6 +158,8 @@ class Observation:
     labels: Tensor | None
     candidates: Examples | None = None
     training_mode: bool = False
+    partner: int | None = None
+    partner_labels: Tensor | None = None
     descents: Descents = field(default_factory=Descents, repr=False)
 
     @property

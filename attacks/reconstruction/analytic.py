@@ -42,7 +42,7 @@ class Analytic(ReconstructionAttack):
             rows = (bias @ weight / bias.square().sum().clamp(min=1e-300))[None]
         else:
             live = bias.abs() > 1e-6 * bias.abs().max()
-            rows = _apart(weight[live] / bias[live][:, None], bias[live].abs(), seen)
+            rows = apart(weight[live] / bias[live][:, None], bias[live].abs(), seen.examples, seen.task)
         missing = max(0, seen.examples - len(rows))
         rows = torch.cat([rows, rows.new_zeros(missing, rows.shape[1])])
         inputs = seen.task.denormalise(rows.float().view(-1, *seen.task.input_shape))
@@ -59,11 +59,11 @@ def first_linear(model: nn.Module, task: TaskView) -> str | None:
     return owner + dot if good else None
 
 
-def _apart(rows: Tensor, weights: Tensor, seen: Observation) -> Tensor:
-    """As many different rows as there are examples: first those that others confirm, then those in the data range, then
+def apart(rows: Tensor, weights: Tensor, examples: int, task: TaskView) -> Tensor:
+    """At most that many different rows: first those that others confirm, then those in the data range, then
     those with much gradient."""
-    low, high = (seen.task.normalise(torch.full((1, *seen.task.input_shape), v)).double().view(-1) for v in (0.0, 1.0))
-    if seen.task.kind == "image":
+    low, high = (task.normalise(torch.full((1, *task.input_shape), v)).double().view(-1) for v in (0.0, 1.0))
+    if task.kind == "image":
         outside = (rows - torch.maximum(torch.minimum(rows, high), low)).square().mean(1)
     else:
         outside = rows.square().mean(1)
@@ -73,6 +73,6 @@ def _apart(rows: Tensor, weights: Tensor, seen: Observation) -> Tensor:
     order = [index for _, index in sorted((merit, index) for index, merit in enumerate(merits))]
     chosen: list[int] = []
     for index in order:
-        if len(chosen) < seen.examples and not bool(distances[index, chosen].any()):
+        if len(chosen) < examples and not bool(distances[index, chosen].any()):
             chosen.append(index)
     return rows[chosen]

@@ -149,6 +149,7 @@ def _guess(
     summed = upload.visibility is Visibility.SUM
     if not summed and index not in upload.peers:
         return None
+    partner = next((k + j - index for k, j in upload.pairs if index in (k, j)), None)
     labels, records = _labels(index, upload, scene), _candidates(index, batch, scene).records
     seen = Observation(
         model=network.model,
@@ -162,6 +163,8 @@ def _guess(
         labels=labels.to(device) if settings.labels_known else None,
         candidates=Examples(records.inputs.to(device), records.targets.to(device)),
         training_mode=settings.training_mode,
+        partner=partner,
+        partner_labels=scene.batches[partner].targets.to(device) if settings.labels_known and partner is not None else None,
         descents=descents,
     )
     stream = scene.rng.at("reconstruction", victim=index)
