@@ -10,6 +10,7 @@ import signal
 import time
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,16 @@ class _Worker:
     stopped: str = ""
 
 
+def nursery() -> BaseContext:
+    """Where worker processes come from: forked from a server process that has imported torch once and computes nothing, so
+    that it has no threads, no device and no numbers drawn; where there is no fork, they start from nothing."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fflbench.runner.worker"])
+    return context
+
+
 class LocalWorkers:
     """Up to `jobs` worker processes, started as they are needed, on one device or several GPUs."""
 
@@ -63,7 +74,7 @@ class LocalWorkers:
         self.workers = jobs
         self._machine = Machine(jobs, memory, dict.fromkeys(all_of(device), 1.0))
         self._store, self._plugins, self._limits, self._checkpoint = store, plugins, limits, checkpoint
-        self._context = multiprocessing.get_context("spawn")
+        self._context = nursery()
         self._busy: list[_Worker] = []
         self._idle: list[_Worker] = []
         self._next_look = 0.0
@@ -104,10 +115,10 @@ class LocalWorkers:
             if worker.process.is_alive():
                 return worker
             worker.pipe.close()
-        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            os.environ[variable] = str(threads)
+        threaded = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+        os.environ.update(threaded)
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=serve, args=(theirs, os.getpid()))
+        process = self._context.Process(target=serve, args=(theirs, dict(os.environ)))
         process.start()
         theirs.close()
         return _Worker(process, ours)

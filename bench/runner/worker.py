@@ -8,6 +8,7 @@ import gc
 import io
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -62,11 +63,13 @@ class Order:
         )
 
 
-def serve(connection: Connection, driver: int) -> None:
+def serve(connection: Connection, environment: dict[str, str]) -> None:
     """The life of a worker: until its driver hangs up or dies. It says when it begins a cell (its own start is not the
     cell's time), and answers with a record, or why none could be written."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with(driver)
+    os.environ.clear()
+    os.environ.update(environment)
+    _die_with_the_driver()
     _go_first_when_memory_is_short()
     faulthandler.enable()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -166,14 +169,13 @@ def captured(path: Path) -> Iterator[None]:
             os.close(copy)
 
 
-def _die_with(driver: int) -> None:
+def _die_with_the_driver() -> None:
     """A killed driver must not leave workers behind that compute for nobody."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    driver = multiprocessing.parent_process()
+    assert driver is not None
 
     def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(1)
+        driver.join()
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()

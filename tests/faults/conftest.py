@@ -122,13 +122,13 @@ class Command:
         return output
 
     def workers(self) -> list[psutil.Process]:
-        """Those that are alive; a process may go while it is looked at."""
+        """Those that are alive, forked from the server that the driver started; a process may go while it is looked at."""
         found = []
         with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.process.pid).children(recursive=True):
+            for child in psutil.Process(self.process.pid).children():
                 with suppress(psutil.Error):
-                    if "spawn_main" in " ".join(child.cmdline()):
-                        found.append(child)
+                    if "forkserver" in " ".join(child.cmdline()):
+                        found += child.children()
         return found
 
 

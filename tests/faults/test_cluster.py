@@ -33,7 +33,7 @@ GB = 10**9
 NEIGHBOUR = "from statistics import mean\n\ndef middle(rows):\n    return rows.mean(0)\n"
 
 PLUGIN = '''
-import os, signal, time
+import multiprocessing, os, signal, time
 from fflbench.contracts import Aggregate, Aggregator
 from fflbench.registry import register
 from beside_the_plugin import middle
@@ -72,7 +72,7 @@ class Hanging(Bad):
 class Parricide(Bad):
     """Kills the process that watches over its own."""
     def misbehave(self):
-        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(multiprocessing.parent_process().pid, signal.SIGKILL)
         time.sleep(3600)
 
 @register("neighbourly")

@@ -1,0 +1,74 @@
+"""docs/reproduction.md says what the committed records say, and the paper's suites are the paper's settings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fflbench.suite import load_suite
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISHED = tomllib.loads((ROOT / "docs/runs/published.toml").read_text(encoding="utf-8"))
+
+# Peers, share, rounds, epochs, batch, optimiser, rate, momentum, weight decay.
+SETTINGS = {
+    ("noise", "adult"): (20, 0.5, 100, 1, 64, "adam", 1e-3, 0.9, 0.0),
+    ("noise", "mnist of 100"): (100, 0.5, 200, 3, 64, "sgd", 1e-3, 0.9, 5e-4),
+    ("flip", "mnist of 20"): (20, 0.5, 200, 1, 64, "sgd", 1e-3, 0.9, 5e-4),
+    ("noise", "cifar10"): (20, 0.5, 100, 3, 32, "sgd", 1e-2, 0.9, 5e-4),
+    ("flip", "imdb"): (20, 0.5, 100, 1, 32, "adam", 1e-3, 0.9, 0.0),
+}
+FIELDS = ("peers", "participation", "rounds", "local_epochs", "batch_size", "optimiser", "learning_rate", "momentum",
+          "weight_decay")  # fmt: skip
+
+
+def test_the_page_is_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/build_reproduction.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("kind", "label"), SETTINGS, ids=lambda value: str(value))
+def test_a_task_is_set_as_in_the_paper(kind: str, label: str) -> None:
+    (plan,) = load_suite(f"paper-{kind}").tracks
+    task = next(task for task in plan.tasks if task.label == label)
+    assert tuple(task.settings[field] for field in FIELDS) == SETTINGS[kind, label]
+    assert task.settings["drop_last"] is True
+    assert task.settings["reported_models"] == 10
+    assert task.settings["partition"]["kind"] == "iid"
+
+
+@pytest.mark.parametrize("kind", ["noise", "flip"])
+def test_both_suites_have_every_method_on_every_benchmark_and_both_strategies(kind: str) -> None:
+    (plan,) = load_suite(f"paper-{kind}").tracks
+    assert [defense.label for defense in plan.defenses] == [
+        "fedavg",
+        "median",
+        "trimmed-mean",
+        "multi-krum",
+        "foolsgold",
+        "ffl",
+    ]
+    assert len(plan.tasks) == len(PUBLISHED[kind]) == 4
+    assert plan.seeds == (0, 1, 2)
+    for task in plan.tasks:
+        strategies = {
+            attack.coalition["strategy"]: attack for attack in plan.attacks_on(task) if attack.coalition["attackers"]
+        }
+        assert set(strategies) == {"S1", "S2"}
+        assert all(attack.coalition["attackers"] == 0.2 for attack in strategies.values())
+    ffl: dict[str, Any] = {key: value for part in plan.defenses[-1].parts for key, value in part.parameters.items()}
+    assert (ffl["exchange"], ffl["max_draws"], ffl["warmup"], ffl["norm_share"]) == (0.3085, 20, 20, 0.2)
+
+
+def test_published_figures_are_whole() -> None:
+    for kind, count in (("noise", 2), ("flip", 3)):
+        for benchmark, rows in PUBLISHED[kind].items():
+            assert len(rows) == 8, benchmark
+            assert all(len(row) == count for row in rows.values()), benchmark
