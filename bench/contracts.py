@@ -184,14 +184,15 @@ class Reconstruction:
 
 class ReconstructionAttack(Attack):
     """The server as observer. `guesses` is what it returns: the victim's inputs, or which candidates are the victim's.
-    `most_examples` is how many examples an update may speak of at most, `one_gradient` whether it needs a single local step:
-    where that is not so the cell is incompatible."""
+    `most_examples` is how many examples an update may speak of at most, `one_gradient` whether it needs a single local step,
+    `reads_pairs` whether it needs peers that exchange fragments: where that is not so the cell is incompatible."""
 
     server: ClassVar[Server] = Server.HONEST_BUT_CURIOUS
     data: ClassVar[tuple[DataKind, ...]] = ("image",)
     guesses: ClassVar[Literal["inputs", "membership"]] = "inputs"
     most_examples: ClassVar[int | None] = None
     one_gradient: ClassVar[bool] = False
+    reads_pairs: ClassVar[bool] = False
 
     def unfit_model(self, model: nn.Module, task: TaskView) -> str | None:
         """Why this attack cannot work on the network that the peers train, or None."""

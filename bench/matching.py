@@ -49,6 +49,8 @@ def _unfit_observer(spec: Specification, defense: Defense, attack: Reconstructio
         examples, whose = settings.batch * settings.peers, "everybody's"
     if attack.most_examples is not None and examples > attack.most_examples:
         return f"{name} reads {attack.most_examples} example from an update, {whose} speaks of {examples}"
+    if attack.reads_pairs and defense.reveals is not Visibility.MIXED:
+        return f"{name} combines the uploads of two peers that exchanged fragments, here nobody exchanges any"
     if attack.one_gradient and settings.steps > 1:
         return f"{name} needs one gradient, the update is of {settings.steps} steps"
     reason = _unfit_stage(defense, settings.peers, task)

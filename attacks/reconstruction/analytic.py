@@ -30,7 +30,7 @@ class Analytic(ReconstructionAttack):
 
     def unfit_model(self, model: nn.Module, task: TaskView) -> str | None:
         if first_linear(model, task) is None:
-            return f"Analytic needs a network whose first layer is linear with a bias, {type(model).__name__} has none"
+            return f"{type(self).__name__} needs a network whose first layer is linear with a bias, {type(model).__name__} has none"
         return None
 
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:

@@ -20,6 +20,7 @@ class PairSum(InvertingGradients):
     sent: a batch of both peers' examples, inverted as `inverting-gradients` does. Without a pair it is that attack."""
 
     paper: ClassVar[str] = "https://arxiv.org/abs/2003.14053"
+    reads_pairs: ClassVar[bool] = True
     assumes: ClassVar[str] = "the server has both uploads of a pair; few images an update, few local steps"
 
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:

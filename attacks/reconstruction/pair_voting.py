@@ -27,6 +27,7 @@ class PairVoting(Analytic):
     Neurons that only one of the two reaches need no vote. For one example a peer; without a pair it is `analytic`.
     """
 
+    reads_pairs: ClassVar[bool] = True
     assumes: ClassVar[str] = "the first layer is linear with a bias; the server has both uploads of a pair; one example each"
     cost: ClassVar[str] = "O(d)"
 

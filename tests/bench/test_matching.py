@@ -113,6 +113,10 @@ model = "{model}"
         ("analytic", "mean", "mlp", "", None),
         ("tag", "mean", "mlp", "", "needs text data, the task has image data"),
         ("imprint", "ffl", "mlp", "batch = 9", None),
+        ("pair-sum", "mean", "lenet", "", "PairSum combines the uploads of two peers that exchanged fragments, here nobody exchanges any"),
+        ("pair-sum", "fragment-mixing+secure-aggregation+mean", "lenet", "", "PairSum combines the uploads of two peers that exchanged fragments, here nobody exchanges any"),
+        ("pair-sum", "fragment-mixing+median", "lenet", "", None),
+        ("pair-voting", "ffl", "lenet", "", "PairVoting needs a network whose first layer is linear with a bias, LeNet has none"),
     ],
 )  # fmt: skip
 def test_observers_say_what_they_cannot_read(
