@@ -10,7 +10,10 @@ from fflbench.leaderboard.wording import count, fixed, with_interval
 from fflbench.records import Record
 
 FOLDER = "runs/paper-reconstruction"
-ATTACK, PLAIN, MIXED = "inverting-gradients", "fedavg", "ffl"
+VIEWS = {"FL": ("inverting-gradients", "fedavg"), "FFL": ("inverting-gradients", "ffl"),
+         "FFL, both uploads of a pair": ("pair-sum", "ffl")}  # fmt: skip
+"""What the observer looks at: the attack and the defense that show it."""
+
 PLACES = {"psnr": 1, "ssim": 3}
 
 
@@ -24,30 +27,34 @@ def published() -> str:
 
 def scores(tasks: list[Task]) -> str:
     """Ours: means over seeds with their intervals, and what knowing nothing scores on the same images."""
-    heads = ("victims", "steps", "FL: PSNR, SSIM", "FFL: PSNR, SSIM", "FFL against FL, paired: PSNR", "grey", "random start")
+    heads = (
+        "victims",
+        "steps",
+        *(f"{view}: PSNR, SSIM" for view in VIEWS),
+        "FFL against FL, paired: PSNR",
+        "grey",
+        "random start",
+    )
     text = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for task in tasks:
-        plain, mixed = (task.cell(ATTACK, defense) for defense in (PLAIN, MIXED))
-        gap = difference(_values(mixed, "psnr"), _values(plain, "psnr"))
-        first = next(iter(plain.values()))
+        cells = [task.cell(*view) for view in VIEWS.values()]
+        gap = difference(_values(cells[1], "psnr"), _values(cells[0], "psnr"))
+        first = next(iter(cells[0].values()))
         steps = int(first.notes["steps"]) // int(first.notes["victims"])
-        parts = [task.label, f"{steps:,}", _both(plain), _both(mixed),
-                 "" if gap is None else with_interval(gap.mean, gap.half_width, 1, signed=True)]  # fmt: skip
-        parts += [_reference(plain, name) for name in ("grey", "random start")]
+        parts = [task.label, f"{steps:,}", *map(_both, cells)]
+        parts.append("" if gap is None else with_interval(gap.mean, gap.half_width, 1, signed=True))
+        parts += [_reference(cells[0], name) for name in ("grey", "random start")]
         text.append(f"| {' | '.join(parts)} |")
     return "\n".join(text)
 
 
 def gallery(tasks: list[Task]) -> str:
-    """Every victim's image, what the observer made of its own update, and of the mixed one."""
+    """Every victim's image, and what the observer made of what it looked at."""
     parts = []
     for task in tasks:
-        rows = []
-        for seed, record in task.cell(ATTACK, PLAIN).items():
-            mixed = task.cell(ATTACK, MIXED).get(seed)
-            if mixed is not None:
-                rows += _rows(record, mixed, seed)
-        heads = "".join(f"<th>{head}</th>" for head in ("seed", "original", "FL", "FFL"))
+        views = {view: task.cell(*labels) for view, labels in VIEWS.items() if task.cell(*labels)}
+        rows = [row for seed in task.seeds for row in _rows({view: cell.get(seed) for view, cell in views.items()}, seed)]
+        heads = "".join(f"<th>{head}</th>" for head in ("seed", "original", *views))
         text = f"<table>\n<tr>{heads}</tr>\n{''.join(rows)}</table>"
         parts.append(f"**{task.label}** ({count(len(rows), 'image')})\n\n{text}")
     return "\n\n".join(parts)
@@ -58,16 +65,21 @@ def in_order(tasks: list[Task]) -> list[Task]:
     return sorted(tasks, key=lambda task: (spec_of(task).settings["batch"], task.label))
 
 
-def _rows(plain: Record, mixed: Record, seed: int) -> list[str]:
-    by_place = {(artefact.role, artefact.index): artefact for artefact in plain.artefacts}
-    hidden = {artefact.index: artefact for artefact in mixed.artefacts if artefact.role == "reconstruction"}
+def _rows(views: dict[str, Record | None], seed: int) -> list[str]:
+    """A row for each image of a seed."""
+    known = {view: {(a.role, a.index): a for a in record.artefacts} if record else {} for view, record in views.items()}
+    originals = {
+        index: artefact for found in known.values() for (role, index), artefact in found.items() if role == "original"
+    }
     rows = []
-    for role, index in sorted(by_place):
-        if role == "original":
-            cells = [_image(by_place[role, index].file, "")]
-            for found in (by_place["reconstruction", index], hidden[index]):
-                cells.append(_image(found.file, f"<br>{found.scores['psnr']:.1f} dB, {found.scores['ssim']:.2f}"))
-            rows.append(f"<tr><td>{seed}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n")
+    for index, original in sorted(originals.items()):
+        cells = [str(seed), _image(original.file, "")]
+        for found in known.values():
+            guess = found.get(("reconstruction", index))
+            cells.append(
+                _image(guess.file, f"<br>{guess.scores['psnr']:.1f} dB, {guess.scores['ssim']:.2f}") if guess else ""
+            )
+        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n")
     return rows
 
 
