@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from fflbench.errors import UserError
 
-if TYPE_CHECKING:
-    pass
-
 Precision = Literal["float32", "bfloat16"]
+Engine = Literal["auto", "native", "torch"]
 
 
 @dataclass(frozen=True)
 class Execution:
     """`device` as torch names it; `threads` that torch may use in a worker; `precision` of the networks' forward and
-    backward passes (parameters, updates and everything after them stay float32)."""
+    backward passes (parameters, updates and everything after them stay float32); `engine` of local training and evaluation:
+    the native loop, which takes one thread, or torch; `auto` takes it wherever it is there and covers the model."""
 
     device: str = "cpu"
     threads: int = 1
     precision: Precision = "float32"
+    engine: Engine = "auto"
+
+    @property
+    def allows_native(self) -> bool:
+        return self.engine != "torch" and self.device == "cpu" and self.precision == "float32"
 
     def decisive(self) -> dict[str, object]:
         """What of it may change the last digits of a result: which GPU of several does not."""
@@ -46,6 +50,27 @@ class Execution:
 
 
 FULL = Execution()
+
+
+def arithmetic(computed_by: str) -> dict[str, str]:
+    """What of `computed_by` (`torch`, or `native` and an instruction set) may change the last digits of a result. Both sets
+    with fused multiplication give the same; torch's is the one that need not be named."""
+    if not computed_by.startswith("native"):
+        return {}
+    return {"computed_by": computed_by if computed_by.endswith("baseline") else "native"}
+
+
+def check_engine(execution: Execution) -> None:
+    """Raises `UserError` where the native loop is asked for and cannot be had."""
+    if execution.engine != "native":
+        return
+    from fflbench.federation.native import MISSING
+
+    if MISSING:
+        raise UserError(f"--engine native: {MISSING}")
+    if not execution.allows_native:
+        found = f"{execution.device}, {execution.precision}"
+        raise UserError(f"--engine native: found {found}, needs the cpu and float32")
 
 
 def check_device(device: str) -> str:
