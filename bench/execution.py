@@ -29,8 +29,9 @@ class Execution:
         return self.engine != "torch" and self.device == "cpu" and self.precision == "float32"
 
     def decisive(self) -> dict[str, object]:
-        """What of it may change the last digits of a result: which GPU of several does not."""
-        return {"device": self.device.partition(":")[0], "threads": self.threads, "precision": self.precision}
+        """What of it may change the last digits of a result: which GPU of several does not, nor which instruction set."""
+        usual = {"device": self.device.partition(":")[0], "threads": self.threads, "precision": self.precision}
+        return {**usual, **native_or_not(self.engine)}
 
     def prepare(self) -> None:
         """Set torch up for this process."""
@@ -52,25 +53,22 @@ class Execution:
 FULL = Execution()
 
 
-def arithmetic(computed_by: str) -> dict[str, str]:
-    """What of `computed_by` (`torch`, or `native` and an instruction set) may change the last digits of a result. Both sets
-    with fused multiplication give the same; torch's is the one that need not be named."""
-    if not computed_by.startswith("native"):
-        return {}
-    return {"computed_by": computed_by if computed_by.endswith("baseline") else "native"}
+def native_or_not(computed_by: str) -> dict[str, str]:
+    """The part of a record's digest that says who computed it. Torch is not named: records are older than the choice."""
+    return {"computed_by": "native"} if computed_by.startswith("native") else {}
 
 
-def check_engine(execution: Execution) -> None:
+def check_engine(execution: Execution) -> Execution:
     """Raises `UserError` where the native loop is asked for and cannot be had."""
-    if execution.engine != "native":
-        return
-    from fflbench.federation.native import MISSING
+    if execution.engine == "native":
+        from fflbench.federation.native import MISSING
 
-    if MISSING:
-        raise UserError(f"--engine native: {MISSING}")
-    if not execution.allows_native:
-        found = f"{execution.device}, {execution.precision}"
-        raise UserError(f"--engine native: found {found}, needs the cpu and float32")
+        if MISSING:
+            raise UserError(f"engine native: {MISSING}")
+        if not execution.allows_native:
+            found = f"{execution.device} and {execution.precision}"
+            raise UserError(f"engine native: found {found}, needs cpu and float32")
+    return execution
 
 
 def check_device(device: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -109,8 +109,8 @@ def optimiser(name: str, rate: float, momentum: float, decay: float) -> Optimise
 
 
 def _layer(step: Step) -> _native.Layer:
-    values = {field.name: getattr(step, field.name) for field in dataclasses.fields(step) if field.name != "tensors"}
-    return _native.Layer(**values, **step.tensors)
+    values: dict[str, Any] = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
+    return _native.Layer(**values.pop("tensors"), **values)
 
 
 def _rows(inputs: Tensor) -> NDArray[np.float32]:
