@@ -103,13 +103,23 @@ FFL_INLINE void row_of_tiles(long width, const Visit& visit) {
   for (long x = 0; x < width; x += positions) visit(x + positions > width ? width - positions : x, positions);
 }
 
+// The taps that do not fall into the padding above or below, for a row of outputs.
+inline Sum in_rows(const Convolution& c, Sum sum, long y) {
+  const long top = y * c.window.stride - c.window.pad, left = c.input.height - top;
+  const long first = top < 0 ? -top : 0, last = left < c.window.kernel_y ? left : c.window.kernel_y;
+  sum.taps = c.taps + first * c.window.kernel_x;
+  sum.count = last > first ? (last - first) * c.window.kernel_x : 0;
+  return sum;
+}
+
 inline void convolve(const Convolution& c, const float* input, const float* weights, const float* bias,
                      const Epilogue& after, float* output) {
   const long taps = c.window.taps();
-  const Sum sum{c.taps, taps, c.input.channels, c.input.plane(), weights, c.input.channels * taps, taps};
-  if (after.pool) return convolve_pooled(c, sum, input, weights, bias, after, output);
+  const Sum whole_sum{c.taps, taps, c.input.channels, c.input.plane(), weights, c.input.channels * taps, taps};
+  if (after.pool) return convolve_pooled(c, whole_sum, input, weights, bias, after, output);
   const long row = c.window.stride * c.input.row(), column = c.window.stride * GROUP;
   for (long y = 0; y < c.output.height; ++y) {
+    const Sum sum = in_rows(c, whole_sum, y);
     for (long o = 0, count; o < c.output.channels; o += count) {
       count = next_tile(c.output.channels - o, MOST_OUTPUTS);
       row_of_tiles(c.output.width, [&](long x, int positions) {

@@ -16,14 +16,14 @@ FFL_INLINE void gather(V (&sums)[O][P], const Sum& sum, const float* const* inpu
     const long channel = c * sum.channel, block = c * sum.weight;
     for (const Tap* tap = sum.taps; tap != sum.taps + sum.count; ++tap) {
       const long at = channel + tap->input, weight = block + tap->weight;
-      V x[P];
+      V factor[O];
       FFL_UNROLL
-      for (int p = 0; p < P; ++p) x[p] = load(in[p] + at);
+      for (int o = 0; o < O; ++o) factor[o] = all(w[o][weight]);
       FFL_UNROLL
-      for (int o = 0; o < O; ++o) {
-        const V factor = all(w[o][weight]);
+      for (int p = 0; p < P; ++p) {
+        const V x = load(in[p] + at);
         FFL_UNROLL
-        for (int p = 0; p < P; ++p) sums[o][p] += x[p] * factor;
+        for (int o = 0; o < O; ++o) sums[o][p] += x * factor[o];
       }
     }
   }
