@@ -20,15 +20,19 @@ from fflbench.federation.tracing import is_watched, translate
 if TYPE_CHECKING:
     from fflbench._native import Optimiser
 
+FLAVOURS: tuple[str, ...] = ()
+"""The instruction sets that it can use here, the fastest first; empty where it is not there."""
+MISSING = ""
+"""Why it is not there."""
+
 try:
-    from fflbench import _native
+    import fflbench._native as _native
+except ModuleNotFoundError:
+    MISSING = "was not built when fflbench was installed, which takes a C++17 compiler"
 except ImportError as error:
-    FLAVOURS: tuple[str, ...] = ()
-    """The instruction sets that it can use here, the fastest first; empty where it is not there."""
-    MISSING = f"not built when fflbench was installed, which takes a C++17 compiler ({error})"
-    """Why it is not there."""
+    MISSING = f"cannot be loaded: {error}"
 else:
-    FLAVOURS, MISSING = tuple(_native.flavours()), ""
+    FLAVOURS = tuple(_native.flavours())
 
 
 class NativeModel:
