@@ -15,7 +15,7 @@ from fflbench.contracts import Examples
 from fflbench.execution import Execution
 from fflbench.federation.network import Network
 from fflbench.federation.steps import Shape, Step, UntranslatableError
-from fflbench.federation.tracing import is_watched, translate
+from fflbench.federation.tracing import hooks_of, translate
 
 if TYPE_CHECKING:
     from fflbench._native import Optimiser
@@ -50,11 +50,17 @@ class NativeModel:
             network.layout.trainable.stop,
             flavour or FLAVOURS[0],
         )
+        self._hooks = hooks_of(network.model)
         self._prove(steps, shape)
 
     @property
     def flavour(self) -> str:
         return self._program.flavour
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody has put hooks on the model since, which the native loop would not call."""
+        return any(self._hooks)
 
     def accepts(self, targets: Tensor) -> bool:
         """Whether every target is a class; what torch makes of others is left to torch."""
@@ -97,7 +103,7 @@ def native_model(network: Network, execution: Execution, inputs: Tensor) -> Nati
     """The network as a native program for such inputs, or None where torch has to do it: another device or precision, a
     model that is not covered, hooks that look into it, no native loop."""
     usable = execution.allows_native and FLAVOURS and network.flat.device.type == "cpu"
-    if not usable or inputs.dtype != torch.float32 or is_watched(network.model):
+    if not usable or inputs.dtype != torch.float32:
         return None
     shape = tuple(inputs.shape[1:])
     if shape not in network.programs:
@@ -105,7 +111,8 @@ def native_model(network: Network, execution: Execution, inputs: Tensor) -> Nati
             network.programs[shape] = NativeModel(network, shape)
         except UntranslatableError:
             network.programs[shape] = None
-    return network.programs[shape]
+    program = network.programs[shape]
+    return None if program is None or program.watched else program
 
 
 def optimiser(name: str, rate: float, momentum: float, decay: float) -> Optimiser:

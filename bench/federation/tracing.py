@@ -60,17 +60,17 @@ def translate(model: nn.Module, layout: Layout, shape: Shape) -> list[Step]:
     return steps.merged(training)
 
 
-def is_watched(model: nn.Module) -> bool:
-    """Whether somebody's hooks look at or change what runs through a part of it."""
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(module, name) for module in model.modules() for name in hooks)
+def hooks_of(model: nn.Module) -> list[dict[int, Any]]:
+    """Where somebody's hooks that look at or change what runs through a part of it are entered."""
+    names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return [getattr(module, name) for module in model.modules() for name in names]
 
 
 class _Walk:
     """Follows the one value that runs through a model, with its shape."""
 
     def __init__(self, model: nn.Module, layout: Layout, shape: Shape) -> None:
-        if is_watched(model) or any(module.training != model.training for module in model.modules()):
+        if any(hooks_of(model)) or any(module.training != model.training for module in model.modules()):
             raise UntranslatableError("a part with hooks, or one that keeps its mode")
         self._model, self._shape = model, shape
         self._value: fx.Node | None = None

@@ -70,7 +70,6 @@ class Trainer:
         if len(examples) == 0:
             raise UserError("local training: found a peer without examples, needs at least one")
         self.network.load(start)
-        self.network.model.train(self.training_mode)
         if not self._trained_natively(examples, rng):
             self._train_in_torch(examples, start, rng)
         return self.network.flat - start
@@ -85,12 +84,15 @@ class Trainer:
         size, used = self._sizes(len(examples))
         orders = [np.arange(len(examples)) if order is None else order for order in self._orders(len(examples), rng)]
         steps = optimiser(self.optimiser, self.learning_rate, self.momentum, self.weight_decay)
+        if not self.network.model.training:
+            self.network.model.train()
         places = np.array(orders, dtype=np.int64).reshape(self.epochs, used)
         model.train(examples, places, size, steps, rng.at("model").entropy % 2**64)
         return True
 
     def _train_in_torch(self, examples: Examples, start: Tensor, rng: Rng) -> None:
         network, steps = self.network, self._optimiser()
+        network.model.train(self.training_mode)
         with rng.at("model").inside_torch(start.device):
             for inputs, targets in self._batches(examples, rng):
                 network.gradient.zero_()

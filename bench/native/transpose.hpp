@@ -1,7 +1,6 @@
 // From rows of samples to samples side by side, and back.
 namespace FFL_FLAVOUR {
 
-typedef float Four __attribute__((vector_size(16)));
 typedef int FourPlaces __attribute__((vector_size(16)));
 
 FFL_INLINE void transpose4(const float* const* from, float* const* to) {

@@ -16,6 +16,7 @@ constexpr int LANES = 16;
 typedef float V __attribute__((vector_size(FFL_WIDTH * sizeof(float))));
 typedef int I __attribute__((vector_size(FFL_WIDTH * sizeof(int))));
 typedef unsigned U __attribute__((vector_size(FFL_WIDTH * sizeof(unsigned))));
+typedef float Four __attribute__((vector_size(16)));
 typedef signed char B __attribute__((vector_size(FFL_WIDTH)));
 
 constexpr int WIDTH = FFL_WIDTH;
@@ -52,11 +53,9 @@ FFL_INLINE I whole(int value) { return filled<I>(value); }
 
 // The sum of sixteen numbers: halves onto each other until one is left.
 FFL_INLINE float sum16(const float* values) {
-  float part[LANES];
-  std::memcpy(part, values, sizeof part);
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) part[i] += part[i + half];
-  return part[0];
+  const Four eight[2] = {load_as<Four>(values) + load_as<Four>(values + 8), load_as<Four>(values + 4) + load_as<Four>(values + 12)};
+  const Four four = eight[0] + eight[1];
+  return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 // e^x to one unit in the last place or two: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2]. NaN stays NaN.
