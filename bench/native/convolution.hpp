@@ -133,7 +133,7 @@ inline void convolve(const Convolution& c, const float* input, const float* weig
   }
 }
 
-// The taps that lead from a tile of input positions to outputs which exist. Input x = phase + stride * j, for j from `first`.
+// The taps that lead from a tile of input positions to outputs which exist. Input x = phase + stride * j, j from `first`.
 inline long taps_back(const Convolution& c, long y, long phase, long first, int positions, Tap* taps) {
   const Window& w = c.window;
   long count = 0;

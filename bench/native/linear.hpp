@@ -63,7 +63,8 @@ struct LinearWeightTile {
 inline void linear_weight_gradient(const float* input, long inputs, const float* gradient, long outputs, float* weights,
                                    long groups, float* rows) {
   const long width = (inputs + LANES - 1) / LANES * LANES;
-  for (long group = 0; group < groups; ++group) transpose(input + group * inputs * GROUP, inputs, rows + group * GROUP * width, width);
+  for (long group = 0; group < groups; ++group)
+    transpose(input + group * inputs * GROUP, inputs, rows + group * GROUP * width, width);
   Tap taps[LANES];
   for (long lane = 0; lane < LANES; ++lane) taps[lane] = {lane * width, lane};
   const Sum sum{taps, LANES, groups, GROUP * width, gradient, GROUP, outputs * GROUP};

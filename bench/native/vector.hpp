@@ -53,8 +53,9 @@ FFL_INLINE I whole(int value) { return filled<I>(value); }
 
 // The sum of sixteen numbers: halves onto each other until one is left.
 FFL_INLINE float sum16(const float* values) {
-  const Four eight[2] = {load_as<Four>(values) + load_as<Four>(values + 8), load_as<Four>(values + 4) + load_as<Four>(values + 12)};
-  const Four four = eight[0] + eight[1];
+  const Four even = load_as<Four>(values) + load_as<Four>(values + 8);
+  const Four odd = load_as<Four>(values + 4) + load_as<Four>(values + 12);
+  const Four four = even + odd;
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 

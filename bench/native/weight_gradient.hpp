@@ -25,8 +25,8 @@ inline Rows rows_of(const Convolution& c, long column, long count) {
 }
 
 template <int O, int K>
-inline void weight_tile(const Convolution& c, const float* input, const float* sums, const long* columns, Rows rows, float* gradient,
-                        long outputs) {
+inline void weight_tile(const Convolution& c, const float* input, const float* sums, const long* columns, Rows rows,
+                        float* gradient, long outputs) {
   float partial[O][K][LANES];
   const long row = c.window.stride * c.input.row(), column = c.window.stride * GROUP;
   for (int half = 0; half < LANES; half += WIDTH) {
