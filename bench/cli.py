@@ -57,6 +57,15 @@ class Precision(StrEnum):
     bfloat16 = "bfloat16"
 
 
+class Engine(StrEnum):
+    """Of local training and evaluation."""
+
+    auto = "auto"
+    native = "native"
+    torch = "torch"
+
+
+Engines = Annotated[Engine, typer.Option("--engine", help="Of training and evaluation. auto: native where it can.")]
 Lowered = Annotated[Precision, typer.Option("--precision", help="Of the networks' forward and backward passes.")]
 
 Scale = Annotated[
@@ -75,6 +84,7 @@ def run(
     device: Device = "cpu",
     threads: Threads = 1,
     precision: Lowered = Precision.float32,
+    engine: Engines = Engine.auto,
     rounds_scale: Scale = 1.0,
     limit: Annotated[float, typer.Option(min=0, help="Minutes a cell may take; 0 for no limit.")] = 360,
     memory: Annotated[float, typer.Option(min=0, help="GB of memory a cell may take; 0 for no limit.")] = 0,
@@ -103,7 +113,7 @@ def run(
     settings = Settings(
         jobs=jobs if ray else jobs or os.cpu_count() or 1,
         plugins=load_plugins(plugin),
-        execution=_execution(device, threads, precision, here=ray is None),
+        execution=_execution(device, threads, precision, engine, here=ray is None),
         only=tuple(only or ()),
         seeds=_seeds(seeds),
         limits=Limits(seconds=limit * 60 or None, memory=memory or None),
@@ -125,6 +135,7 @@ def plan(
     device: Device = "cpu",
     threads: Threads = 1,
     precision: Lowered = Precision.float32,
+    engine: Engines = Engine.auto,
     rounds_scale: Scale = 1.0,
 ) -> None:
     """Show what would run, what has a record, and what is incompatible and why.
@@ -134,7 +145,8 @@ def plan(
     from fflbench.commands.plan import plan_command
 
     load_plugins(plugin)
-    plan_command(suite, results, tuple(only or ()), _seeds(seeds), _execution(device, threads, precision), rounds_scale)
+    execution = _execution(device, threads, precision, engine)
+    plan_command(suite, results, tuple(only or ()), _seeds(seeds), execution, rounds_scale)
 
 
 @app.command()
@@ -269,14 +281,13 @@ def main() -> None:
         sys.exit(2)
 
 
-def _execution(device: str, threads: int, precision: Precision, here: bool = True) -> Execution:
-    from fflbench.execution import Execution, check_device
+def _execution(device: str, threads: int, precision: Precision, engine: Engine, here: bool = True) -> Execution:
+    from fflbench.execution import Execution, check_device, check_engine
 
-    if not here:
-        if device not in ("cpu", "cuda"):
-            raise UserError(f"--device: found {device!r}, needs cpu or cuda with --ray, which chooses the GPU")
-        return Execution(device, threads, precision.value)
-    return Execution(check_device(device), threads, precision.value)
+    if not here and device not in ("cpu", "cuda"):
+        raise UserError(f"--device: found {device!r}, needs cpu or cuda with --ray, which chooses the GPU")
+    found = check_device(device) if here else device
+    return check_engine(Execution(found, threads, precision.value, engine.value))
 
 
 def _seeds(text: str) -> tuple[int, ...]:

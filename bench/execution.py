@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from fflbench.errors import UserError
 
-if TYPE_CHECKING:
-    pass
-
 Precision = Literal["float32", "bfloat16"]
+Engine = Literal["auto", "native", "torch"]
 
 
 @dataclass(frozen=True)
 class Execution:
     """`device` as torch names it; `threads` that torch may use in a worker; `precision` of the networks' forward and
-    backward passes (parameters, updates and everything after them stay float32)."""
+    backward passes (parameters, updates and everything after them stay float32); `engine` of local training and evaluation:
+    the native loop, which takes one thread, or torch; `auto` takes it wherever it is there and covers the model."""
 
     device: str = "cpu"
     threads: int = 1
     precision: Precision = "float32"
+    engine: Engine = "auto"
+
+    @property
+    def allows_native(self) -> bool:
+        return self.engine != "torch" and self.device == "cpu" and self.precision == "float32"
 
     def decisive(self) -> dict[str, object]:
-        """What of it may change the last digits of a result: which GPU of several does not."""
-        return {"device": self.device.partition(":")[0], "threads": self.threads, "precision": self.precision}
+        """What of it may change the last digits of a result: which GPU of several does not, nor which instruction set."""
+        usual = {"device": self.device.partition(":")[0], "threads": self.threads, "precision": self.precision}
+        return {**usual, **native_or_not(self.engine)}
 
     def prepare(self) -> None:
         """Set torch up for this process."""
@@ -46,6 +51,24 @@ class Execution:
 
 
 FULL = Execution()
+
+
+def native_or_not(computed_by: str) -> dict[str, str]:
+    """The part of a record's digest that says who computed it. Torch is not named: records are older than the choice."""
+    return {"computed_by": "native"} if computed_by.startswith("native") else {}
+
+
+def check_engine(execution: Execution) -> Execution:
+    """Raises `UserError` where the native loop is asked for and cannot be had."""
+    if execution.engine == "native":
+        from fflbench.federation.native import MISSING
+
+        if MISSING:
+            raise UserError(f"engine native: {MISSING}")
+        if not execution.allows_native:
+            found = f"{execution.device} and {execution.precision}"
+            raise UserError(f"engine native: found {found}, needs cpu and float32")
+    return execution
 
 
 def check_device(device: str) -> str:

@@ -106,8 +106,9 @@ class Artefact(pydantic.BaseModel):
 
 
 class Provenance(pydantic.BaseModel):
-    """Where a record comes from. `resumed` is how often the cell went on from a checkpoint, `memory` the GB that its process
-    held at the peak (0: not known)."""
+    """Where a record comes from. `computed_by` is what local training and evaluation ran in where no attack or defense
+    intervenes in training: `torch`, or `native` with its instruction set. `resumed` is how often the cell went on from a
+    checkpoint, `memory` the GB that its process held at the peak (0: not known)."""
 
     model_config = _CLOSED
     suite: str
@@ -123,6 +124,7 @@ class Provenance(pydantic.BaseModel):
     device: str = "cpu"
     threads: int = 1
     precision: str = "float32"
+    computed_by: str = "torch"
     resumed: int = 0
     memory: Number = 0.0
     started: str = ""

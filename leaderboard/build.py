@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from fflbench.execution import native_or_not
 from fflbench.leaderboard.board import Board, Source, TaskBoard
 from fflbench.leaderboard.joint import joint
 from fflbench.leaderboard.measures import measure
@@ -71,9 +72,10 @@ def _apart(tasks: list[TaskBoard]) -> list[str]:
 
 
 def way_of_computing(record: Record) -> str:
-    """Kind of device, threads, precision: what may change the last digits, or more."""
+    """Kind of device, threads, precision, engine: what may change the last digits, or more."""
     source = record.provenance
-    return f"{plain(source.device).partition(':')[0]}, {count(source.threads, 'thread')}, {plain(source.precision)}"
+    engine = ", native" if native_or_not(source.computed_by) else ""
+    return f"{plain(source.device).partition(':')[0]}, {count(source.threads, 'thread')}, {plain(source.precision)}{engine}"
 
 
 def _sources(records: list[Record]) -> list[Source]:

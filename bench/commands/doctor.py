@@ -21,6 +21,7 @@ def doctor_command() -> int:
     console.print(f"fflbench {__version__}, Python {platform.python_version()}, {platform.platform()}")
     console.print("libraries: " + ", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES))
     console.print(f"cores: {os.cpu_count()}; devices: {', '.join(_devices())}")
+    console.print(f"native training loop: {_native()}")
     broken = 0
     for kind in registry.KINDS:
         names = registry.plugins(kind)
@@ -40,6 +41,12 @@ def doctor_command() -> int:
             console.print(f"[red]data {name}[/]: {error}")
     console.print("[green]ready[/]" if not broken else f"[red]{broken} problems[/]")
     return 1 if broken else 0
+
+
+def _native() -> str:
+    from fflbench.federation.native import FLAVOURS, MISSING
+
+    return f"not here: {MISSING}" if MISSING else f"{FLAVOURS[0]} (of {', '.join(FLAVOURS)})"
 
 
 def _devices() -> list[str]:

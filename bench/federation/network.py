@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from fflbench.contracts import Layout
+
+if TYPE_CHECKING:
+    from fflbench.federation.native import NativeModel
 
 
 class Network:
@@ -20,6 +25,8 @@ class Network:
         self.leaf = nn.Parameter(self.flat[self.layout.trainable])
         self.leaf.grad = self.gradient
         self.batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+        self.programs: dict[tuple[int, ...], NativeModel | None] = {}
+        """By shape of one input, what `fflbench.federation.native` has made of the model."""
         self._gradients: list[tuple[nn.Parameter, Tensor]] = []
         self._adopt_tensors()
         self._integer_buffers = [(b, b.clone()) for b in model.buffers() if not b.is_floating_point()]

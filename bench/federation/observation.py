@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -112,6 +112,8 @@ def _observed_round(network: Network, scene: _Scene, clock: Clock, execution: Ex
         rng=scene.rng.at("round", round=0), task=scene.task.view,
         weights=dict.fromkeys(range(settings.peers), settings.batch),
     )  # fmt: skip
+    # Attacks invert torch's gradients to the last digits.
+    execution = replace(execution, engine="torch")
     plain = Trainer(network, epochs=settings.steps, batch_size=settings.batch, optimiser="sgd",
                     learning_rate=settings.learning_rate, training_mode=settings.training_mode,
                     execution=execution)  # fmt: skip

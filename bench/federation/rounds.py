@@ -16,6 +16,7 @@ from fflbench.clock import Clock
 from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, PoisoningAttack, Round, Upload, Visibility
 from fflbench.errors import UserError
 from fflbench.federation.checks import checked_aggregate, checked_rows, checked_selection
+from fflbench.federation.native import native_model
 from fflbench.federation.setup import Federation
 from fflbench.federation.sharing import finite_rows, passed_on, upload_bytes
 from fflbench.keeper import Keeper
@@ -101,6 +102,9 @@ def forward(federation: Federation, vector: Tensor, examples: Examples, block: i
     network = federation.network
     network.load(vector)
     network.model.eval()
+    native = native_model(network, federation.execution, examples.inputs)
+    if native is not None:
+        return native.forward(examples.inputs)
     with torch.inference_mode(), federation.execution.lowered():
         blocks = [network.model(examples.inputs[i : i + block]) for i in range(0, len(examples), block)]
         return torch.cat(blocks).float()

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fflbench.contracts import Examples
 from fflbench.errors import UserError
 from fflbench.execution import FULL, Execution
 from fflbench.federation.loss import task_loss
+from fflbench.federation.native import native_model, optimiser
 from fflbench.federation.network import Network
 from fflbench.rng import Rng
 
@@ -66,10 +69,30 @@ class Trainer:
         """
         if len(examples) == 0:
             raise UserError("local training: found a peer without examples, needs at least one")
-        network = self.network
-        network.load(start)
+        self.network.load(start)
+        if not self._trained_natively(examples, rng):
+            self._train_in_torch(examples, start, rng)
+        return self.network.flat - start
+
+    def _trained_natively(self, examples: Examples, rng: Rng) -> bool:
+        """Train in the native loop if that is the same: nobody intervenes, and it covers the model."""
+        if self.loss is not plain_loss or self.gradient_hooks or self.step_hooks or not self.training_mode:
+            return False
+        model = native_model(self.network, self.execution, examples.inputs)
+        if model is None or not model.accepts(examples.targets):
+            return False
+        size, used = self._sizes(len(examples))
+        orders = [np.arange(len(examples)) if order is None else order for order in self._orders(len(examples), rng)]
+        steps = optimiser(self.optimiser, self.learning_rate, self.momentum, self.weight_decay)
+        if not self.network.model.training:
+            self.network.model.train()
+        places = np.array(orders, dtype=np.int64).reshape(self.epochs, used)
+        model.train(examples, places, size, steps, rng.at("model").entropy % 2**64)
+        return True
+
+    def _train_in_torch(self, examples: Examples, start: Tensor, rng: Rng) -> None:
+        network, steps = self.network, self._optimiser()
         network.model.train(self.training_mode)
-        optimiser = self._optimiser()
         with rng.at("model").inside_torch(start.device):
             for inputs, targets in self._batches(examples, rng):
                 network.gradient.zero_()
@@ -79,10 +102,9 @@ class Trainer:
                 network.collect_gradient()
                 for gradient_hook in self.gradient_hooks:
                     gradient_hook(network.model, inputs, targets, network.gradient)
-                optimiser.step()
+                steps.step()
                 for step_hook in self.step_hooks:
                     step_hook(network.flat, start)
-        return network.flat - start
 
     def _optimiser(self) -> torch.optim.Optimizer:
         leaf, rate, decay = [self.network.leaf], self.learning_rate, self.weight_decay
@@ -92,20 +114,29 @@ class Trainer:
         return torch.optim.SGD(leaf, lr=rate, momentum=self.momentum, weight_decay=decay, fused=fused)
 
     def _batches(self, examples: Examples, rng: Rng) -> Iterator[tuple[Tensor, Tensor]]:
-        """Mini-batches of every epoch in a fresh order. A last batch that is smaller is dropped if `drop_last`, and if it
-        holds a single example (batch norm cannot train on it), but never when it is the only one."""
-        count, size = len(examples), min(self.batch_size, len(examples))
+        """Mini-batches of every epoch."""
+        size, used = self._sizes(len(examples))
+        for order in self._orders(len(examples), rng):
+            shuffled = examples
+            if order is not None:
+                shuffled = examples[torch.from_numpy(order).to(examples.targets.device)]
+            for begin in range(0, used, size):
+                end = min(begin + size, used)
+                yield shuffled.inputs[begin:end], shuffled.targets[begin:end]
+
+    def _orders(self, count: int, rng: Rng) -> Iterator[NDArray[np.int64] | None]:
+        """Which examples an epoch takes, in a fresh order; None for all as they are, when they are one batch."""
+        size, used = self._sizes(count)
+        generator = rng.at("batches").numpy()
+        for _ in range(self.epochs):
+            yield generator.permutation(count)[:used] if size < count else None
+
+    def _sizes(self, count: int) -> tuple[int, int]:
+        """Of a batch, and of what an epoch uses. A last batch that is smaller is dropped if `drop_last`, and if it holds a
+        single example (batch norm cannot train on it), but never when it is the only one."""
+        size = min(self.batch_size, count)
         if size == 1 and self.network.batch_norm and self.training_mode:
             raise UserError(f"local training: found a batch of one example (batch_size {self.batch_size}, {count} examples "
                             "at this peer), batch norm needs two: raise batch_size or partition.minimum")  # fmt: skip
         rest = count % size
-        used = count - rest if rest and (self.drop_last or rest == 1) else count
-        generator = rng.at("batches").numpy()
-        for _ in range(self.epochs):
-            shuffled = examples
-            if size < count:
-                order = torch.from_numpy(generator.permutation(count)[:used]).to(examples.targets.device)
-                shuffled = examples[order]
-            for begin in range(0, used, size):
-                end = min(begin + size, used)
-                yield shuffled.inputs[begin:end], shuffled.targets[begin:end]
+        return size, count - rest if rest and (self.drop_last or rest == 1) else count

@@ -11,7 +11,8 @@ from typing import Any
 
 from fflbench.clock import Clock
 from fflbench.errors import UnfitError, UserError
-from fflbench.execution import FULL, Execution
+from fflbench.execution import FULL, Execution, check_engine
+from fflbench.federation.engine import settled
 from fflbench.federation.observation import observe
 from fflbench.federation.rounds import History, evaluate, run_rounds
 from fflbench.federation.setup import Federation, build_federation
@@ -61,8 +62,8 @@ class Cell:
 
 
 def make_cell(spec: Specification, suite: str, execution: Execution = FULL) -> Cell:
-    """Raises `DataError` when the task's data are not there."""
-    return Cell(spec, suite, load_task(spec.task).data.digest, execution)
+    """The cell with its engine settled. Raises `DataError` when the task's data are not there."""
+    return Cell(spec, suite, load_task(spec.task).data.digest, settled(spec, execution))
 
 
 def run_cell(
@@ -74,6 +75,7 @@ def run_cell(
     cell.execution.prepare()
     forget_peak()
     try:
+        check_engine(cell.execution)
         spec = as_run(cell.specification)
         reason = incompatibility(spec, load_task(spec.task).view)
         if reason:

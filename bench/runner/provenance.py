@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fflbench import __version__
 from fflbench.execution import Execution
+from fflbench.federation.engine import computed_by
 from fflbench.records import Provenance, Specification
 from fflbench.runner.sources import engine_digest, plugin_digests
 
@@ -34,6 +35,7 @@ def provenance(
         device=execution.device,
         threads=execution.threads,
         precision=execution.precision,
+        computed_by=computed_by(execution),
         resumed=resumed,
         started=started,
         finished=finished,

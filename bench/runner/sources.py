@@ -46,8 +46,9 @@ def plugin_digests(spec: Specification) -> dict[str, str]:
 
 @cache
 def engine_digest() -> str:
-    """The source digest of what runs every cell: the federation, the observer, the metrics."""
+    """The source digest of what runs every cell: the federation with its native loop, the observer, the metrics."""
     files = [Path(__file__).with_name("cell.py")]
+    files += sorted(Path(__file__).parents[1].glob("native/*.[ch]pp"))
     files += [path for plugin in registry.plugins("metrics").values() if plugin.works() and (path := plugin.source())]
     return source_digest(*files)
 

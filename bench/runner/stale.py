@@ -49,6 +49,9 @@ def _what_changed(then: dict[str, object], cell: Cell) -> str:
     for name, value in was.items():
         if value != now[name]:
             return f"{name} {value}"
+    by = str(then.get("computed_by", "torch")).partition(" ")[0]
+    if by != now.get("computed_by", "torch"):
+        return f"the {by} engine"
     if then.get("data") != cell.data:
         return "other data"
     plugins, before = plugin_digests(cell.specification), then.get("plugins")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from fflbench.errors import UserError
-from fflbench.execution import Execution, Precision
+from fflbench.execution import Engine, Execution, Precision
 from fflbench.records import Record
 from fflbench.runner.cell import Cell, make_cell
 from fflbench.runner.local import Limits
@@ -75,7 +75,8 @@ def _execution(record: Record, conditions: Conditions) -> Execution:
         raise UserError(f"threads: found {threads}, needs 1 to {MOST_THREADS}")
     for known in get_args(Precision):
         if precision == known:
-            return Execution(conditions.device, threads, known)
+            engine: Engine = "torch" if record.provenance.computed_by == "torch" else "auto"
+            return Execution(conditions.device, threads, known, engine)
     raise UserError(f"precision: found {precision[:20]!r}, needs {' or '.join(get_args(Precision))}")
 
 
@@ -119,9 +120,8 @@ def _compared(
 def _other_conditions(stated: Record, found: Record) -> str:
     """What is not the same here as where the submission was made."""
     one, other = stated.provenance, found.provenance
-    parts = [
-        name for name in ("engine", "data", "machine", "python", "libraries") if getattr(one, name) != getattr(other, name)
-    ]
+    names = ("engine", "data", "machine", "python", "libraries", "computed_by")
+    parts = [name.replace("_", " ") for name in names if getattr(one, name) != getattr(other, name)]
     parts += [f"code of {name}" for name in sorted(one.plugins) if one.plugins[name] != other.plugins.get(name)]
     if one.device.partition(":")[0] != other.device.partition(":")[0]:
         parts.append(f"device ({one.device[:20]}, here {other.device})")

@@ -9,6 +9,7 @@ from itertools import chain
 import pydantic
 
 from fflbench.errors import UserError
+from fflbench.execution import native_or_not
 from fflbench.leaderboard.measures import LARGEST, Measure, measure
 from fflbench.leaderboard.results import CLEAN, capped, implausible
 from fflbench.leaderboard.submissions.labels import check_label
@@ -48,8 +49,9 @@ def stated_digests(record: Record) -> tuple[str, ...]:
         "data": origin.data,
         "device": origin.device.partition(":")[0],
     }
-    now = digest_of({**content, "threads": origin.threads, "precision": origin.precision})
-    usual = origin.threads == 1 and origin.precision == "float32"
+    by = native_or_not(origin.computed_by)
+    now = digest_of({**content, "threads": origin.threads, "precision": origin.precision, **by})
+    usual = origin.threads == 1 and origin.precision == "float32" and not by
     return (now, digest_of(content)) if usual else (now,)
 
 

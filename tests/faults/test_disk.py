@@ -15,6 +15,8 @@ import pytest
 
 from fflbench.errors import UserError
 from fflbench.execution import Execution
+from fflbench.federation.native import FLAVOURS
+from fflbench.records import RecordStore
 from fflbench.runner.options import Settings
 from fflbench.runner.plan import plan
 from fflbench.runner.run import Run, start
@@ -216,6 +218,14 @@ def test_another_way_to_compute_makes_records_stale(half: tuple[Path, Path], exe
     suite, results = half
     planned = plan(load_suite(str(suite)), (), (0,), execution)
     assert stale_records(start(load_suite(str(suite)), results, Settings()).store, planned) == {why: HALF}
+
+
+@pytest.mark.skipif(not FLAVOURS, reason="the native loop was not built")
+def test_another_engine_makes_records_stale_but_not_those_of_observed_rounds(half: tuple[Path, Path]) -> None:
+    suite, results = half
+    planned = plan(load_suite(str(suite)), (), (0,), Execution(engine="torch"))
+    poisoned = sum(item.cell.specification.track == "poisoning" for item in planned)
+    assert stale_records(RecordStore(results), planned) == {"the native engine": poisoned}
 
 
 def test_all_seeds_go_on_from_the_first(half: tuple[Path, Path], truth: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from fflbench.contracts import Examples, Rng
 from fflbench.errors import UserError
+from fflbench.execution import Execution
 from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
 from fflbench.models.mlp import MLP, AdultMLP
@@ -114,7 +115,7 @@ def test_a_plugin_that_clears_gradients_does_not_stop_training() -> None:
     def clearing(loss: object) -> object:
         return lambda model, inputs, targets: (model.zero_grad(), loss(model, inputs, targets))[1]
 
-    plain = trainer_of(MLP((3,), 2), epochs=3)
+    plain = trainer_of(MLP((3,), 2), epochs=3, execution=Execution(engine="torch"))
     start = plain.network.flat.clone()
     expected = plain.train(examples, start, Rng(0))
     assert torch.equal(plain.with_loss(clearing).train(examples, start, Rng(0)), expected)

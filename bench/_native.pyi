@@ -1,0 +1,51 @@
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+def flavours() -> list[str]: ...
+
+class Layer:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        weight: int = -1,
+        bias: int = -1,
+        mean: int = -1,
+        variance: int = -1,
+        outputs: int = 0,
+        kernel: tuple[int, int] = (1, 1),
+        stride: int = 1,
+        padding: int = 0,
+        drop: float = 0.0,
+        by_channel: bool = False,
+        pool: bool = False,
+        relu: bool = False,
+        epsilon: float = 0.0,
+        momentum: float = 0.0,
+    ) -> None: ...
+
+class Optimiser:
+    def __init__(self, *, adam: bool, rate: float, momentum: float = 0.0, decay: float = 0.0) -> None: ...
+
+class Program:
+    def __init__(
+        self, layers: Sequence[Layer], shape: tuple[int, int, int], size: int, trainable: int, flavour: str
+    ) -> None: ...
+    @property
+    def flavour(self) -> str: ...
+    @property
+    def outputs(self) -> int: ...
+    def train(
+        self,
+        parameters: NDArray[np.float32],
+        inputs: NDArray[np.float32],
+        targets: NDArray[np.int64],
+        orders: NDArray[np.int64],
+        batch: int,
+        optimiser: Optimiser,
+        seed: int,
+    ) -> None: ...
+    def evaluate(self, parameters: NDArray[np.float32], inputs: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def masks(self, sizes: Sequence[int], seed: int) -> list[list[NDArray[np.float32]]]: ...

@@ -1,0 +1,70 @@
+// Activations and dropout, element by element. Values may be padded, gradients and factors are not.
+namespace FFL_FLAVOUR {
+
+enum class Curve { relu, sigmoid, tanh };
+
+FFL_INLINE V curve(Curve kind, V x) {
+  if (kind == Curve::relu) return relu(x);
+  if (kind == Curve::sigmoid) return sigmoid(x);
+  return all(2.0f) * sigmoid(x + x) - all(1.0f);
+}
+
+// The derivative from the value that came out.
+FFL_INLINE V slope(Curve kind, V y, V gradient) {
+  if (kind == Curve::relu) return y <= all(0.0f) ? all(0.0f) : gradient;
+  if (kind == Curve::sigmoid) return gradient * (y * (all(1.0f) - y));
+  return gradient * (all(1.0f) - y * y);
+}
+
+// Calls visit(place in a, place in b, place without padding, channel) for every vector of a group.
+template <class Visit>
+FFL_INLINE void everywhere(const Tensor& a, const Tensor& b, const Visit& visit) {
+  long plain = 0;
+  for (long channel = 0; channel < a.channels; ++channel)
+    for (long y = 0; y < a.height; ++y) {
+      const long in_a = a.first() + channel * a.plane() + y * a.row(), in_b = b.first() + channel * b.plane() + y * b.row();
+      for (long x = 0; x < a.width * GROUP; x += WIDTH, plain += WIDTH) visit(in_a + x, in_b + x, plain, channel);
+    }
+}
+
+template <Curve kind>
+inline void activate(const Tensor& input, const Tensor& output, const float* from, float* to) {
+  everywhere(input, output, [&](long in, long out, long, long) { store(to + out, curve(kind, load(from + in))); });
+}
+
+template <Curve kind>
+inline void activate_back(const Tensor& output, const float* value, const float* gradient, float* to) {
+  everywhere(output, output, [&](long out, long, long plain, long) {
+    store(to + plain, slope(kind, load(value + out), load(gradient + plain)));
+  });
+}
+
+// Factors lie as the features do, or sixteen a channel; nullptr stands for ones.
+inline void scale(const Tensor& input, const Tensor& output, const float* from, const float* factors, bool by_channel,
+                  float* to) {
+  everywhere(input, output, [&](long in, long out, long plain, long channel) {
+    const long place = by_channel ? channel * GROUP + plain % GROUP : plain;
+    store(to + out, factors ? load(from + in) * load(factors + place) : load(from + in));
+  });
+}
+
+// One of four numbers a lane: Marsaglia's xorshift, each lane a generator of its own.
+inline void draw(unsigned* state, float* factors, long count, float drop) {
+  const unsigned threshold = static_cast<unsigned>(double(drop) * 16777216.0);
+  const float kept = drop < 1.0f ? 1.0f / (1.0f - drop) : 0.0f;
+  for (long i = 0; i < count; ++i, factors += LANES)
+    for (int half = 0; half < LANES; half += WIDTH) {
+      unsigned* s = state + half;
+      const U first = load_as<U>(s), last = load_as<U>(s + 3 * LANES);
+      const U mixed = first ^ (first << 11);
+      const U next = last ^ (last >> 19) ^ mixed ^ (mixed >> 8);
+      store_as(s, load_as<U>(s + LANES));
+      store_as(s + LANES, load_as<U>(s + 2 * LANES));
+      store_as(s + 2 * LANES, last);
+      store_as(s + 3 * LANES, next);
+      const I number = __builtin_convertvector(next >> 8, I);
+      store(factors + half, number < whole(int(threshold)) ? all(0.0f) : all(kept));
+    }
+}
+
+}  // namespace FFL_FLAVOUR

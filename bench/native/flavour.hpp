@@ -1,0 +1,42 @@
+// Included once for each instruction set, with FFL_FLAVOUR (a namespace, and the table's name) and FFL_WIDTH (floats in a
+// register). Nothing of the standard library may be instantiated in here: the linker might keep a copy that other
+// processors cannot run.
+#include "vector.hpp"
+#include "transpose.hpp"
+#include "gather.hpp"
+#include "convolution.hpp"
+#include "weight_gradient.hpp"
+#include "pooling.hpp"
+#include "linear.hpp"
+#include "activation.hpp"
+#include "batch_norm.hpp"
+#include "loss.hpp"
+#include "optimiser.hpp"
+
+const Kernels FFL_TABLE{
+    FFL_NAME,
+    FFL_FLAVOUR::collect,
+    FFL_FLAVOUR::convolve,
+    FFL_FLAVOUR::expand,
+    FFL_FLAVOUR::weight_gradient,
+    FFL_FLAVOUR::convolve_back,
+    FFL_FLAVOUR::channel_sums,
+    FFL_FLAVOUR::pool,
+    FFL_FLAVOUR::pool_back,
+    FFL_FLAVOUR::linear,
+    FFL_FLAVOUR::linear_back,
+    FFL_FLAVOUR::linear_weight_gradient,
+    {FFL_FLAVOUR::activate<FFL_FLAVOUR::Curve::relu>, FFL_FLAVOUR::activate<FFL_FLAVOUR::Curve::sigmoid>,
+     FFL_FLAVOUR::activate<FFL_FLAVOUR::Curve::tanh>},
+    {FFL_FLAVOUR::activate_back<FFL_FLAVOUR::Curve::relu>, FFL_FLAVOUR::activate_back<FFL_FLAVOUR::Curve::sigmoid>,
+     FFL_FLAVOUR::activate_back<FFL_FLAVOUR::Curve::tanh>},
+    FFL_FLAVOUR::draw,
+    FFL_FLAVOUR::scale,
+    FFL_FLAVOUR::measure,
+    FFL_FLAVOUR::normalise,
+    FFL_FLAVOUR::normalise_back,
+    FFL_FLAVOUR::softmax_gradient,
+    FFL_FLAVOUR::sigmoid_gradient,
+    FFL_FLAVOUR::sgd,
+    FFL_FLAVOUR::adam,
+};

@@ -1,0 +1,50 @@
+// The kernels as the program calls them: one table for each instruction set, chosen when the program is made.
+#pragma once
+
+#include "shapes.hpp"
+
+namespace fflbench {
+
+struct Kernels {
+  const char* name;
+  void (*collect)(const float* const* rows, const Tensor&, float* to);
+  void (*convolve)(const Convolution&, const float* input, const float* weights, const float* bias, const Epilogue&,
+                   float* output);
+  void (*expand)(const Convolution&, const Epilogue&, const float* output, const float* gradient, float* sums);
+  void (*weight_gradient)(const Convolution&, const float* input, const float* sums, float* gradient);
+  void (*convolve_back)(const Convolution&, const float* sums, const float* weights, float* gradient);
+  void (*channel_sums)(const Tensor&, const float* values, float* gradient);
+  void (*pool)(const Tensor& input, const Tensor& output, const Window&, const float* from, float* to,
+               unsigned char* which);
+  void (*pool_back)(const Tensor& input, const Tensor& output, const Window&, const float* gradient,
+                    const unsigned char* which, float* to);
+  void (*linear)(const float* input, long inputs, const float* weights, const float* bias, float* output, long outputs,
+                 long groups);
+  void (*linear_back)(const float* gradient, long outputs, const float* weights, float* to, long inputs, long groups);
+  void (*linear_weight_gradient)(const float* input, long inputs, const float* gradient, long outputs, float* weights,
+                                 long groups, float* rows);
+  void (*activate[3])(const Tensor& input, const Tensor& output, const float* from, float* to);
+  void (*activate_back[3])(const Tensor& output, const float* value, const float* gradient, float* to);
+  void (*draw)(unsigned* state, float* factors, long count, float drop);
+  void (*scale)(const Tensor& input, const Tensor& output, const float* from, const float* factors, bool by_channel,
+                float* to);
+  void (*measure)(const Norm&, const Tensor&, const float* input, long groups, long samples, float* mean,
+                  float* deviation, float* running_mean, float* running_variance);
+  void (*normalise)(const Tensor& input, const Tensor& output, const float* from, const float* mean,
+                    const float* deviation, const float* weight, const float* bias, float* to);
+  void (*normalise_back)(const Tensor&, const float* input, long groups, long samples, const float* mean,
+                         const float* deviation, const float* weight, const float* gradient, float* to,
+                         float* weight_gradient, float* bias_gradient);
+  void (*softmax_gradient)(const float* logits, long classes, const long* targets, long samples, float share, float* to);
+  void (*sigmoid_gradient)(const float* logits, const long* targets, long samples, float share, float* to);
+  void (*sgd)(const Optimiser&, long size, const float* gradient, float* parameters, float* first);
+  void (*adam)(const Optimiser&, long step, long size, const float* gradient, float* parameters, float* first,
+               float* second);
+};
+
+#if defined(__x86_64__)
+extern const Kernels AVX512, AVX2;
+#endif
+extern const Kernels BASELINE;
+
+}  // namespace fflbench

@@ -1,0 +1,134 @@
+// What Python sees. Everything is checked here, at the door: the kernels trust what they get.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+
+#include "program.hpp"
+
+namespace py = pybind11;
+using namespace py::literals;
+
+namespace fflbench {
+namespace {
+
+using Floats = py::array_t<float, py::array::c_style>;
+using Integers = py::array_t<std::int64_t, py::array::c_style>;
+
+// The instruction sets that this processor has, the fastest first.
+std::vector<std::string> flavours() {
+  std::vector<std::string> found;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    found.push_back("avx512");
+  if (avx2) found.push_back("avx2");
+#endif
+  found.push_back("baseline");
+  return found;
+}
+
+const Kernels& kernels_of(const std::string& flavour) {
+  for (const std::string& name : flavours()) {
+    if (name != flavour) continue;
+#if defined(__x86_64__)
+    if (name == "avx512") return AVX512;
+    if (name == "avx2") return AVX2;
+#endif
+    return BASELINE;
+  }
+  throw std::invalid_argument("flavour: found '" + flavour + "', which this processor lacks");
+}
+
+void need(bool condition, const char* what) {
+  if (!condition) throw std::invalid_argument(what);
+}
+
+void check_data(const Program& program, const Floats& parameters, const Floats& inputs) {
+  need(parameters.ndim() == 1 && parameters.size() == program.size(), "parameters: need one vector of the program's size");
+  need(inputs.ndim() == 2 && inputs.shape(1) == program.inputs(), "inputs: need [samples, inputs] of the program's width");
+}
+
+void train(Program& program, Floats& parameters, const Floats& inputs, const Integers& targets, const Integers& orders,
+           long batch, const Optimiser& optimiser, std::uint64_t seed) {
+  check_data(program, parameters, inputs);
+  const long count = long(inputs.shape(0)), classes = std::max(program.outputs(), 2L);
+  need(parameters.writeable(), "parameters: need to be writeable");
+  need(targets.ndim() == 1 && targets.shape(0) == count, "targets: need one for each sample");
+  need(orders.ndim() == 2 && batch >= 1, "orders: need [epochs, used], and a batch of at least one");
+  for (long i = 0; i < targets.size(); ++i)
+    need(targets.data()[i] >= 0 && targets.data()[i] < classes, "targets: found a class that does not exist");
+  for (long i = 0; i < orders.size(); ++i)
+    need(orders.data()[i] >= 0 && orders.data()[i] < count, "orders: found a place outside of the data");
+  const Schedule schedule{orders.data(), long(orders.shape(0)), long(orders.shape(1)), batch};
+  float* vector = parameters.mutable_data();
+  const py::gil_scoped_release released;
+  program.train(vector, inputs.data(), targets.data(), schedule, optimiser, seed);
+}
+
+Floats evaluate(Program& program, Floats& parameters, const Floats& inputs) {
+  check_data(program, parameters, inputs);
+  const long samples = long(inputs.shape(0));
+  Floats outputs({samples, program.outputs()});
+  float* to = outputs.mutable_data();
+  float* vector = const_cast<float*>(parameters.data());  // Evaluation only reads it.
+  const py::gil_scoped_release released;
+  program.evaluate(vector, inputs.data(), samples, to);
+  return outputs;
+}
+
+std::vector<std::vector<Floats>> masks(Program& program, const std::vector<long>& sizes, std::uint64_t seed) {
+  for (long size : sizes) need(size >= 1, "sizes: need at least one sample in each batch");
+  std::vector<std::vector<Floats>> batches;
+  for (const auto& batch : program.masks(sizes, seed)) {
+    batches.emplace_back();
+    for (const Masks& one : batch) {
+      Floats array({one.samples, one.count});
+      std::copy(one.values.begin(), one.values.end(), array.mutable_data());
+      batches.back().push_back(array);
+    }
+  }
+  return batches;
+}
+
+Description describe(const std::string& kind, long weight, long bias, long mean, long variance, long outputs,
+                     std::pair<long, long> kernel, long stride, long padding, double drop, bool by_channel, bool pool,
+                     bool relu, double epsilon, double momentum) {
+  return {kind, weight, bias, mean, variance, outputs, {kernel.first, kernel.second, stride, padding},
+          drop, by_channel, pool, relu, epsilon, momentum};
+}
+
+}  // namespace
+}  // namespace fflbench
+
+PYBIND11_MODULE(_native, module) {
+  using namespace fflbench;
+  module.doc() = "Training and evaluation of straight-line networks on the CPU.";
+  module.def("flavours", &flavours);
+  py::class_<Description>(module, "Layer")
+      .def(py::init(&describe), "kind"_a, py::kw_only(), "weight"_a = -1, "bias"_a = -1, "mean"_a = -1,
+           "variance"_a = -1, "outputs"_a = 0, "kernel"_a = std::pair<long, long>(1, 1), "stride"_a = 1, "padding"_a = 0,
+           "drop"_a = 0.0, "by_channel"_a = false, "pool"_a = false, "relu"_a = false, "epsilon"_a = 0.0,
+           "momentum"_a = 0.0);
+  py::class_<Optimiser>(module, "Optimiser")
+      .def(py::init([](bool adam, double rate, double momentum, double decay) {
+             return Optimiser{adam, rate, momentum, decay};
+           }),
+           py::kw_only(), "adam"_a, "rate"_a, "momentum"_a = 0.0, "decay"_a = 0.0);
+  py::class_<Program>(module, "Program")
+      .def(py::init([](const std::vector<Description>& layers, std::array<long, 3> shape, long size, long trainable,
+                       const std::string& flavour) {
+             return std::make_unique<Program>(layers, Tensor{shape[0], shape[1], shape[2]}, size, trainable,
+                                              kernels_of(flavour));
+           }),
+           "layers"_a, "shape"_a, "size"_a, "trainable"_a, "flavour"_a)
+      .def_property_readonly("flavour", &Program::flavour)
+      .def_property_readonly("outputs", &Program::outputs)
+      .def("train", &train, py::arg("parameters").noconvert(), py::arg("inputs").noconvert(),
+           py::arg("targets").noconvert(), py::arg("orders").noconvert(), "batch"_a, "optimiser"_a, "seed"_a)
+      .def("evaluate", &evaluate, py::arg("parameters").noconvert(), py::arg("inputs").noconvert())
+      .def("masks", &masks, "sizes"_a, "seed"_a);
+}

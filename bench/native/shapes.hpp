@@ -1,0 +1,65 @@
+// What the kernels and the program agree on: where numbers lie. Lengths are in floats unless said otherwise.
+#pragma once
+
+namespace fflbench {
+
+constexpr long GROUP = 16;  // Samples side by side.
+
+// One tensor of a group of samples: [channels][pad + height + pad][pad + width + pad][GROUP]. A padding is zero for ever.
+struct Tensor {
+  long channels = 1, height = 1, width = 1, pad_y = 0, pad_x = 0;
+
+  long row() const { return (width + 2 * pad_x) * GROUP; }
+  long plane() const { return (height + 2 * pad_y) * row(); }
+  long size() const { return channels * plane(); }
+  long first() const { return pad_y * row() + pad_x * GROUP; }  // Offset of what is not padding.
+  long features() const { return channels * height * width; }
+};
+
+// One step of a sum over a kernel window: which input, times which weight, as offsets.
+struct Tap {
+  long input, weight;
+};
+
+// A sum over `channels` and `taps` for several outputs and positions:
+// out[o][p] = sum over c, t of in[p][c * channel + taps[t].input] * weights[o * output + c * weight + taps[t].weight].
+struct Sum {
+  const Tap* taps;
+  long count, channels, channel;
+  const float* weights;
+  long output, weight;
+};
+
+struct Window {
+  long kernel_y = 1, kernel_x = 1, stride = 1, pad = 0;
+
+  long taps() const { return kernel_y * kernel_x; }
+};
+
+// What follows a convolution in the same breath: a factor for each channel and sample, the largest of 2x2, and ReLU.
+// `which` notes where the largest was, for the way back.
+struct Epilogue {
+  const float* factors = nullptr;
+  bool pool = false, relu = false;
+  signed char* which = nullptr;
+};
+
+// A convolution of one group. `taps` and `columns` (an offset for each input channel and tap) lead into `input`; `sums` is
+// the convolution's own output shape, `output` that of what follows it.
+struct Convolution {
+  Tensor input, sums, output;
+  Window window;
+  const Tap* taps;
+  const long* columns;
+};
+
+struct Norm {
+  float epsilon, momentum;
+};
+
+struct Optimiser {
+  bool adam = false;
+  double rate = 0, momentum = 0, decay = 0;
+};
+
+}  // namespace fflbench
