@@ -30,7 +30,8 @@ class Analytic(ReconstructionAttack):
 
     def unfit_model(self, model: nn.Module, task: TaskView) -> str | None:
         if first_linear(model, task) is None:
-            return f"{type(self).__name__} needs a network whose first layer is linear with a bias, {type(model).__name__} has none"
+            return (f"{type(self).__name__} needs a network whose first layer is linear with a bias, "
+                    f"{type(model).__name__} has none")  # fmt: skip
         return None
 
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
