@@ -10,7 +10,7 @@ import signal
 import time
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class _Worker:
     stopped: str = ""
 
 
-def nursery() -> BaseContext:
+def nursery() -> ForkServerContext | SpawnContext:
     """Where worker processes come from: forked from a server process that has imported torch once and computes nothing, so
     that it has no threads, no device and no numbers drawn; where there is no fork, they start from nothing."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
