@@ -22,6 +22,8 @@ from fflbench.defenses.ffl.server import Message, Server
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+LOST = "its half of the pair's updates is lost"
+
 ATTEMPTS = 3
 """How often those who were left without a partner are paired again, the first time included."""
 
@@ -127,7 +129,7 @@ class _Round:
             arrived = [message for message in self._send(peer.upload()) if isinstance(message, Mixed)]
             mine = [message for message in arrived if message.sender == name]
             if not mine:
-                self._blame(name, "uploaded nothing after the exchange; its half of the pair's updates is lost")
+                self._blame(name, f"uploaded nothing after the exchange; {LOST}")
             elif len(mine) > 1:
                 self._blame(name, "uploaded more than once; the first counts")
 
@@ -140,7 +142,9 @@ class _Round:
                 continue
             row = message.row
             if message.round != peer.terms.round or row.shape != (peer.terms.size,) or row.dtype != torch.float32:
-                self._blame(name, "uploaded something that is no update of this round")
+                self._blame(
+                    name, "uploaded something that is no update of this round; its half of the pair's updates is lost"
+                )
             else:
                 good[name] = row
         return good
@@ -154,7 +158,7 @@ class _Round:
     def _open(self, peer: Peer, other: Peer, arrived: Sequence[Message]) -> None:
         fragments = [message for message in arrived if isinstance(message, Fragment)]
         if not fragments:
-            self._blame(other.name, f"sent {peer.name} no fragment", peer.name)
+            self._blame(other.name, f"got no fragment from {other.name}", peer.name)
             return
         if len(fragments) > 1:
             fragments = fragments[:1]  # The same thing twice does no harm; another thing in its place does not open.
@@ -163,7 +167,7 @@ class _Round:
         except UnopenedError as error:
             self.faults.append(Fault(peer.name, f"the fragment from {other.name} {error}"))
         except GarbageError as error:
-            self._blame(other.name, f"its fragment for {peer.name} {error}", peer.name)
+            self._blame(other.name, f"the fragment from {other.name} {error}", peer.name)
 
     def _blame(self, culprit: int, what: str, peer: int | None = None) -> None:
         self.faults.append(Fault(culprit if peer is None else peer, what, culprit))
