@@ -142,9 +142,7 @@ class _Round:
                 continue
             row = message.row
             if message.round != peer.terms.round or row.shape != (peer.terms.size,) or row.dtype != torch.float32:
-                self._blame(
-                    name, "uploaded something that is no update of this round; its half of the pair's updates is lost"
-                )
+                self._blame(name, f"uploaded something that is no update of this round; {LOST}")
             else:
                 good[name] = row
         return good
