@@ -47,7 +47,7 @@ def test_a_good_suite_is_resolved_whole(tmp_path: Path) -> None:
     assert len(suite.cells()) == 2 * (1 * 2 * 3 + 1)
     ffl = poisoning.defenses[1]
     assert [(p.kind, p.name) for p in ffl.parts] == [("stage", "fragment-mixing"), ("aggregator", "reputation")]
-    assert ffl.parts[0].parameters == {"exchange": 0.3, "max_draws": None}
+    assert ffl.parts[0].parameters == {"exchange": 0.3, "max_draws": None, "encrypted": False, "cipher": "aes-256-gcm"}
     assert ffl.parts[1].parameters == {"warmup": 3, "norm_share": 0.2}
     assert poisoning.defenses[2].parts[1].parameters["f"] == 1
     none, loud = poisoning.attacks
@@ -98,7 +98,7 @@ def test_the_specification_decides_the_digest(tmp_path: Path) -> None:
     ("seeds = [0, 1]", "seeds = 0", "seeds: found 0, needs a valid list"),
     ('name = "mine"', 'nome = "mine"', "nome: is not a parameter here; did you mean name?"),
     ('"fedavg", {', '"fedavgg", {', "defenses.0: found 'fedavgg', which is not registered; did you mean fedavg or"),
-    ("warmup = 3", "warm_up = 3", "defenses.1.warm_up: is not a parameter here; known: exchange, max_draws, norm_share, warmup"),
+    ("warmup = 3", "warm_up = 3", "defenses.1.warm_up: is not a parameter here; known: cipher, encrypted, exchange, max_draws, norm_share, warmup"),
     ("warmup = 3", "warmup = -3", "(reputation).warmup: found -3, needs greater than or equal to 0"),
     ("warmup = 3", 'warmup = "three"', "(reputation).warmup: found 'three', needs a valid integer"),
     ("exchange = 0.3", "exchange = 1.0", "(fragment-mixing).exchange: found 1.0, needs less than 1"),
