@@ -5,7 +5,6 @@ Nothing is imported before it is asked for, and a plug-in that fails to import i
 
 from __future__ import annotations
 
-import ast
 import difflib
 import importlib
 import importlib.util
@@ -13,13 +12,13 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fflbench import plugin_source
 from fflbench.errors import UserError
 from fflbench.tool import Tool
 
@@ -66,14 +65,14 @@ class Plugin:
     def summary(self) -> str:
         """The first sentence of its documentation; built-ins are read without importing them."""
         if isinstance(self.target, str) and self.built_in:
-            return first_sentence(_documentation_in_source(self.target))
+            return first_sentence(plugin_source.documentation(self.target))
         target = self.load()
         return first_sentence(getattr(target, "summary", None) or target.__doc__ or "")
 
     def missing(self) -> str | None:
         """Why it cannot run here although nothing is wrong with it: its tool is not there. Reads built-ins as `summary`."""
         if isinstance(self.target, str) and self.built_in:
-            tool = _tool_in_source(self.target)
+            tool = plugin_source.tool(self.target)
         else:
             tool = getattr(self.load(), "tool", None)
         return tool.missing() if isinstance(tool, Tool) else None
@@ -81,9 +80,16 @@ class Plugin:
     def constants(self, names: Sequence[str]) -> dict[str, Any]:
         """Those class attributes that it has, by name; built-ins are read as `summary`."""
         if isinstance(self.target, str) and self.built_in:
-            return {name: value for name, value in _constants_in_source(self.target).items() if name in names}
+            return {name: value for name, value in plugin_source.constants(self.target).items() if name in names}
         target = self.load()
         return {name: getattr(target, name) for name in names if hasattr(target, name)}
+
+    def defaults(self) -> dict[str, Any]:
+        """The parameters that have a default, as far as it is a plain value; built-ins are read as `summary`."""
+        if isinstance(self.target, str) and self.built_in:
+            return plugin_source.defaults(self.target)
+        signature = inspect.signature(self.load())
+        return {name: found.default for name, found in signature.parameters.items() if found.default is not found.empty}
 
     def source(self) -> Path | None:
         """The file that defines it."""
@@ -227,60 +233,3 @@ def _check_kind(kind: str, name: str, found: object) -> None:
     lacking = [field for field in ("label", "better", "track") if kind == "metrics" and not hasattr(found, field)]
     if lacking:
         raise UserError(f"metrics plug-in {name!r}: does not say its {' and '.join(lacking)}")
-
-
-@cache
-def _module_body(module: str) -> list[ast.stmt]:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return []
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
-
-
-@cache
-def _module_documentation(module: str) -> dict[str, str]:
-    found = {}
-    for node in _module_body(module):
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-            found[node.name] = ast.get_docstring(node) or ""
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.value.args) > 1:
-            summary = node.value.args[1]
-            if isinstance(summary, ast.Constant) and isinstance(node.targets[0], ast.Name):
-                found[node.targets[0].id] = str(summary.value)
-    return found
-
-
-def _documentation_in_source(target: str) -> str:
-    module, _, attribute = target.partition(":")
-    return _module_documentation(module).get(attribute, "")
-
-
-def _class_body(target: str) -> list[ast.stmt]:
-    """The body of a class; empty where the attribute is none."""
-    module, _, attribute = target.partition(":")
-    owner = next((n for n in _module_body(module) if isinstance(n, ast.ClassDef) and n.name == attribute), None)
-    return owner.body if owner else []
-
-
-def _constants_in_source(target: str) -> dict[str, Any]:
-    """What a class's body assigns: plain values, and names of plain values of its module."""
-    known: dict[str, Any] = {}
-    for node in (*_module_body(target.partition(":")[0]), *_class_body(target)):
-        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
-            continue
-        to, value = node.targets[0], node.value
-        names = to.elts if isinstance(to, ast.Tuple) else [to]
-        values = value.elts if isinstance(to, ast.Tuple) and isinstance(value, ast.Tuple) else [value]
-        for name, one in zip(names, values, strict=False):
-            with suppress(ValueError, KeyError):
-                known[ast.unparse(name)] = known[one.id] if isinstance(one, ast.Name) else ast.literal_eval(one)
-    return known
-
-
-def _tool_in_source(target: str) -> Tool | None:
-    """The `tool = Tool(...)` in a class's body."""
-    for node in _class_body(target):
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "tool" and isinstance(node.value, ast.Call):
-            plain = [ast.literal_eval(argument) for argument in node.value.args]
-            return Tool(*plain, **{str(k.arg): ast.literal_eval(k.value) for k in node.value.keywords})
-    return None

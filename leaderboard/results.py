@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pydantic
-
 from fflbench.errors import UserError
 from fflbench.leaderboard.measures import LARGEST, Measure, measure
 from fflbench.leaderboard.packed import NAME, read_packed
 from fflbench.leaderboard.submissions.listing import ListedSubmission
 from fflbench.leaderboard.wording import count, plain
-from fflbench.records import Record, RecordStore, Track, digest_of
+from fflbench.meaning import meaning
+from fflbench.records import AttackSpec, DefenseSpec, Record, RecordStore, TaskSpec, Track
 
 CLEAN = "none"
 """The label of the attack that does nothing."""
@@ -164,7 +163,7 @@ def newest_of_each(records: Iterable[Record]) -> list[Record]:
     """The newest record of each specification: older ones come from older code."""
     by_specification: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        by_specification[record.specification.digest()].append(record)
+        by_specification[meaning(record.specification)].append(record)
     return [max(same, key=lambda r: (_moment(r.provenance.finished), r.digest)) for same in by_specification.values()]
 
 
@@ -212,7 +211,7 @@ def _task(key: str, track: Track, label: str, records: list[Record], defenses: d
 
 
 def _names(
-    records: list[Record], part: Callable[[Record], tuple[str, pydantic.BaseModel]]
+    records: list[Record], part: Callable[[Record], tuple[str, TaskSpec | AttackSpec | DefenseSpec]]
 ) -> tuple[dict[str, str], list[str]]:
     """The name of a part in each record, by record digest. A label that stands for different things gets a suffix:
     averaging a defense over two of its settings would show a defense that nobody ran."""
@@ -220,12 +219,11 @@ def _names(
     found: dict[str, tuple[str, str]] = {}
     for record in records:
         label, spec = part(record)
-        label, meaning = plain(label) or "(no name)", digest_of(spec.model_dump(mode="json"))
-        meanings[label].add(meaning)
-        found[record.digest] = (label, meaning)
+        label, digest = plain(label) or "(no name)", meaning(spec)
+        meanings[label].add(digest)
+        found[record.digest] = (label, digest)
     names = {
-        digest: label if len(meanings[label]) == 1 else f"{label} #{meaning[:6]}"
-        for digest, (label, meaning) in found.items()
+        record: label if len(meanings[label]) == 1 else f"{label} #{digest[:6]}" for record, (label, digest) in found.items()
     }
     lines = [
         f"{label!r} stands for {len(several)} different specifications, shown apart"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fflbench.leaderboard.wording import count, plain
+from fflbench.meaning import meaning
 from fflbench.patterns import Names, matches, names_of
 from fflbench.records import Record, Specification, Track, digest_of
 
@@ -69,7 +70,7 @@ def cells_of(records: Iterable[Record], only: tuple[str, ...], seeds: tuple[int,
         spec = record.specification
         chosen = not only or any(matches(names_of(spec), pattern) for pattern in only)
         if chosen and (not seeds or spec.seed in seeds):
-            same = spec.model_copy(update={"seed": 0}).digest()
+            same = meaning(spec.model_copy(update={"seed": 0}))
             cells.setdefault(same, {})[spec.seed] = record
     return cells
 

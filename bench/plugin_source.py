@@ -1,0 +1,90 @@
+"""What a plug-in says of itself, read from its source without importing it. A target is `module:attribute`."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fflbench.tool import Tool
+
+
+@cache
+def _module_body(module: str) -> list[ast.stmt]:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return []
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+
+
+@cache
+def _module_documentation(module: str) -> dict[str, str]:
+    found = {}
+    for node in _module_body(module):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            found[node.name] = ast.get_docstring(node) or ""
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.value.args) > 1:
+            summary = node.value.args[1]
+            if isinstance(summary, ast.Constant) and isinstance(node.targets[0], ast.Name):
+                found[node.targets[0].id] = str(summary.value)
+    return found
+
+
+def documentation(target: str) -> str:
+    module, _, attribute = target.partition(":")
+    return _module_documentation(module).get(attribute, "")
+
+
+def _class_body(target: str) -> list[ast.stmt]:
+    """The body of a class; empty where the attribute is none."""
+    module, _, attribute = target.partition(":")
+    owner = next((n for n in _module_body(module) if isinstance(n, ast.ClassDef) and n.name == attribute), None)
+    return owner.body if owner else []
+
+
+def constants(target: str) -> dict[str, Any]:
+    """What a class's body assigns: plain values, and names of plain values of its module."""
+    known: dict[str, Any] = {}
+    for node in (*_module_body(target.partition(":")[0]), *_class_body(target)):
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+            continue
+        to, value = node.targets[0], node.value
+        names = to.elts if isinstance(to, ast.Tuple) else [to]
+        values = value.elts if isinstance(to, ast.Tuple) and isinstance(value, ast.Tuple) else [value]
+        for name, one in zip(names, values, strict=False):
+            with suppress(ValueError, KeyError):
+                known[ast.unparse(name)] = known[one.id] if isinstance(one, ast.Name) else ast.literal_eval(one)
+    return known
+
+
+@cache
+def defaults(target: str) -> dict[str, Any]:
+    """The plain defaults of a class's annotated attributes, its bases' in this package included."""
+    module, _, attribute = target.partition(":")
+    owner = next((n for n in _module_body(module) if isinstance(n, ast.ClassDef) and n.name == attribute), None)
+    if owner is None:
+        return {}
+    places = {alias.asname or alias.name: node.module for node in _module_body(module) if isinstance(node, ast.ImportFrom)
+              for alias in node.names}  # fmt: skip
+    known: dict[str, Any] = {}
+    for base in owner.bases:
+        home = places.get(ast.unparse(base), module)
+        if home and home.startswith("fflbench"):
+            known |= defaults(f"{home}:{ast.unparse(base)}")
+    for node in owner.body:
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            with suppress(ValueError):
+                known[ast.unparse(node.target)] = ast.literal_eval(node.value)
+    return known
+
+
+def tool(target: str) -> Tool | None:
+    """The `tool = Tool(...)` in a class's body."""
+    for node in _class_body(target):
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "tool" and isinstance(node.value, ast.Call):
+            plain = [ast.literal_eval(argument) for argument in node.value.args]
+            return Tool(*plain, **{str(k.arg): ast.literal_eval(k.value) for k in node.value.keywords})
+    return None
