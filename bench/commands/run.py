@@ -34,7 +34,8 @@ def run_command(source: str, results: Path | None, settings: Settings, quiet: bo
     suite = load_suite(source).shortened(scale)
     folder = results or Path("results") / suite.name
     run = start(suite, folder, settings)
-    where = f"{settings.jobs} workers" if settings.ray is None else f"Ray cluster {settings.ray}"
+    workers = "1 worker" if settings.jobs == 1 else f"{settings.jobs} workers"
+    where = workers if settings.ray is None else f"Ray cluster {settings.ray}"
     console.print(f"{suite.name}: {len(run.planned)} cells, {escape(where)}, results in {escape(str(folder))}")
     signal.signal(signal.SIGTERM, _interrupt)
     interrupted = False
