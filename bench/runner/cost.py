@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from fflbench import registry
 from fflbench.clock import Clock
 from fflbench.commands.wording import duration
 from fflbench.contracts import Examples
-from fflbench.errors import UserError
 from fflbench.execution import Execution
 from fflbench.federation.observation import observe
 from fflbench.federation.rounds import forward
@@ -35,17 +35,19 @@ SLOW = 1.0
 
 
 def costs(cells: Iterable[Cell], workers: int) -> Iterator[str]:
-    """A line for each task of the cells that are to run. Rules and attacks on updates cost extra, which is not timed."""
+    """A line for each task of the cells that are to run. Not timed are rules and attacks on updates, which cost extra, and
+    plug-ins of others, whose code belongs into a worker."""
     tasks: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
-        tasks[cell.specification.task.title].append(cell)
+        if _ours(cell.specification):
+            tasks[cell.specification.task.title].append(cell)
     total = 0.0
     for title, mine in tasks.items():
         dearest = max(mine, key=lambda cell: _steps(as_run(cell.specification)))
         try:
             seconds = cell_seconds(dearest.specification, dearest.execution)
-        except UserError:
-            continue  # The cell itself will say what is wrong.
+        except Exception:  # The cell itself will say what is wrong.
+            continue
         total += seconds * len(mine)
         most = "up to " if mine[0].specification.track == "reconstruction" else "about "
         yield f"cost: {title}: {len(mine)} cells of {most}{duration(seconds)} each"
@@ -94,6 +96,13 @@ def _inversion(spec: Specification, execution: Execution) -> float:
         return float(victims * steps * first)
     first, several = run(1), run(1 + REPEATED)
     return float(victims * (first + max(0.0, several - first) / REPEATED * (steps - 1)))
+
+
+def _ours(spec: Specification) -> bool:
+    """Whether all code that is timed comes with the package."""
+    used = [("datasets", spec.task.dataset["name"]), ("models", spec.task.model["name"]), ("attacks", spec.attack.name)]
+    used += [("defenses", part.name) for part in spec.defense.parts]
+    return all(registry.find(kind, name).built_in for kind, name in used)
 
 
 def _steps(spec: Specification) -> int:

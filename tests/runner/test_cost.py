@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
+import pytest
+
+from fflbench import registry
+from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng
+from fflbench.records import AttackSpec
+from fflbench.runner.cell import make_cell
 from fflbench.runner.cost import costs
 from fflbench.runner.options import Settings
 from fflbench.runner.plan import plan
@@ -34,3 +41,18 @@ def test_a_cell_that_cannot_be_set_up_costs_nothing_here_and_says_why_when_it_ru
     path.write_text(path.read_text().replace("batch_size = 100", "batch_size = 100\nroot_examples = 4999"))
     cells = [item.cell for item in plan(load_suite(str(path)), ("clothes/none/fedavg",), (0,))]
     assert list(costs(cells, 1)) == []
+
+
+def test_nobody_elses_code_runs_in_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Leaving(ReconstructionAttack):
+        """Ends its process."""
+
+        def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+            os._exit(7)
+
+    path = write_tiny(tmp_path)
+    (spec,) = load_suite(str(path)).cells(("picture/*/fedavg",), (0,))
+    plugin = registry.Plugin("attacks", "leaving", Leaving, "test")
+    monkeypatch.setitem(registry._from_files, ("attacks", "leaving"), plugin)
+    theirs = spec.model_copy(update={"attack": AttackSpec(label="leaving", name="leaving")})
+    assert list(costs([make_cell(theirs, str(path))], 1)) == []
