@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from fflbench.contracts import Dataset, Examples, Observation, ReconstructionAttack, Rng, TaskView, Upload
 from fflbench.data.photographs import Photographs
+from fflbench.execution import Execution
 from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
 from fflbench.metrics.images import psnr
@@ -20,7 +21,9 @@ def seen_by_server(
     """What the server sees of a victim with these examples, in data range."""
     network = Network(model, torch.device("cpu"))
     start = network.flat.clone()
-    trainer = Trainer(network, steps, len(examples), "sgd", rate, training_mode=training_mode)
+    # As in an observed round: attacks invert torch's gradients to the last digits.
+    torch_only = Execution(engine="torch")
+    trainer = Trainer(network, steps, len(examples), "sgd", rate, training_mode=training_mode, execution=torch_only)
     update = trainer.train(Examples(task.normalise(examples.inputs), examples.targets), start, Rng(2))
     network.load(start)
     network.model.eval()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fflbench import registry
+from fflbench import plugin_source, registry
 from fflbench.errors import UserError
 from fflbench.tool import Tool
 
@@ -99,7 +99,7 @@ def test_one_that_does_not_import_says_why(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", ["inversefed", "breaching"])
 def test_the_registry_reads_the_tool_without_importing_the_plugin(name: str) -> None:
     plugin = registry.find("attacks", name)
-    read = registry._tool_in_source(str(plugin.target))
+    read = plugin_source.tool(str(plugin.target))
     assert read is not None
     assert read == plugin.load().tool
 

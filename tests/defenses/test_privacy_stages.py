@@ -22,6 +22,7 @@ from fflbench.defenses.privacy.quantisation import Quantisation
 from fflbench.defenses.privacy.secure_aggregation import SecureAggregation
 from fflbench.defenses.privacy.soteria import Soteria, revealing
 from fflbench.defenses.privacy.sparsify import RandomK, TopK
+from fflbench.execution import Execution
 from fflbench.federation.loss import task_loss
 from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
@@ -147,7 +148,7 @@ def trained(stage: Stage, net: Network, make_round: Any) -> tuple[torch.Tensor, 
     """One gradient step of a peer without and with the stage."""
     round_ = make_round(torch.zeros(2, net.layout.size))
     round_.layout, round_.global_vector = net.layout, net.flat.clone()
-    plain = Trainer(net, epochs=1, batch_size=4, optimiser="sgd", learning_rate=1.0)
+    plain = Trainer(net, epochs=1, batch_size=4, optimiser="sgd", learning_rate=1.0, execution=Execution(engine="torch"))
     from fflbench.contracts import Examples
 
     examples = Examples(torch.rand(4, 1, 8, 8, generator=Rng(5).torch()), torch.tensor([0, 1, 2, 1]))
