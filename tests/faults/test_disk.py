@@ -87,7 +87,8 @@ def test_a_damaged_record_is_said_and_its_cell_runs_again(
     starts = begun(results)
     DAMAGE[damage](victim)
     run = go(suite, results, seeds=(0,))
-    assert [victim.name in notice and "its cell runs again" in notice for notice in run.notices] == [True]
+    assert [victim.name in notice and "its cell runs again" in notice for notice in run.notices
+            if not notice.startswith("cost: ")] == [True]  # fmt: skip
     lost = sum(kept(results)[name] != data for name, data in others.items())
     lost += sum(truth[name] != found for name, found in comparable(records(results)).items())
     again = begun(results) - starts
