@@ -38,10 +38,14 @@ def documentation(target: str) -> str:
     return _module_documentation(module).get(attribute, "")
 
 
-def _class_body(target: str) -> list[ast.stmt]:
-    """The body of a class; empty where the attribute is none."""
+def _class(target: str) -> ast.ClassDef | None:
+    """A class; None where the attribute is none."""
     module, _, attribute = target.partition(":")
-    owner = next((n for n in _module_body(module) if isinstance(n, ast.ClassDef) and n.name == attribute), None)
+    return next((n for n in _module_body(module) if isinstance(n, ast.ClassDef) and n.name == attribute), None)
+
+
+def _class_body(target: str) -> list[ast.stmt]:
+    owner = _class(target)
     return owner.body if owner else []
 
 
@@ -63,8 +67,7 @@ def constants(target: str) -> dict[str, Any]:
 @cache
 def defaults(target: str) -> dict[str, Any]:
     """The plain defaults of a class's annotated attributes, its bases' in this package included."""
-    module, _, attribute = target.partition(":")
-    owner = next((n for n in _module_body(module) if isinstance(n, ast.ClassDef) and n.name == attribute), None)
+    owner, module = _class(target), target.partition(":")[0]
     if owner is None:
         return {}
     places = {alias.asname or alias.name: node.module for node in _module_body(module) if isinstance(node, ast.ImportFrom)

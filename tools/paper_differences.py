@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from paper_tables import series, spec_of
+from paper_tables import mean_of, series, shown, spec_of
 
-from fflbench.leaderboard.intervals import t_interval
 from fflbench.leaderboard.results import Task
-from fflbench.leaderboard.wording import with_interval
 
 
 def strength(tasks: list[Task]) -> str:
@@ -16,13 +14,7 @@ def strength(tasks: list[Task]) -> str:
     for task in tasks:
         rounds = spec_of(task).settings["rounds"]
         for defense in task.defenses:
-            cells = [_shown(task, attack, defense) for attack in attacks]
+            cells = [shown(mean_of(series(task, attack, defense, "accuracy")), 1) for attack in attacks]
             if any(cells):
                 text.append(f"| {task.label} | {rounds} | {defense} | {' | '.join(cells)} |")
     return "\n".join(text)
-
-
-def _shown(task: Task, attack: str, defense: str) -> str:
-    values = series(task, attack, defense, "accuracy")
-    value = t_interval([values[seed] for seed in sorted(values)])
-    return "" if value is None else with_interval(value.mean, value.half_width, 1)

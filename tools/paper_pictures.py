@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from paper_tables import PUBLISHED, spec_of
+from paper_tables import PUBLISHED, mean_of, spec_of
 
-from fflbench.leaderboard.intervals import difference, t_interval
+from fflbench.leaderboard.intervals import difference
 from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.wording import count, fixed, with_interval
 from fflbench.records import Record
@@ -88,7 +88,7 @@ def _image(file: str, words: str) -> str:
 
 
 def _both(cell: dict[int, Record]) -> str:
-    found = [(name, t_interval(list(_values(cell, name).values()))) for name in PLACES]
+    found = [(name, mean_of(_values(cell, name))) for name in PLACES]
     return ", ".join(with_interval(value.mean, value.half_width, PLACES[name]) for name, value in found if value)
 
 

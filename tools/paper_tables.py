@@ -88,7 +88,7 @@ def _line(task: Task | None, kind: str, benchmark: str, method: str) -> Line:
         clean = series(task, *cell(kind, benchmark, CLEAN), metric) if task else {}
         whole = task is not None and spec_of(task).rounds_scale == 1
         seeds = max(seeds, len(values))
-        ours = t_interval([values[seed] for seed in sorted(values)])
+        ours = mean_of(values)
         figures.append(Figure(metric, published, ours, difference(values, clean), whole))
     return Line(kind, benchmark, method, tuple(figures), seeds)
 
@@ -130,12 +130,12 @@ def table(rows: list[Line]) -> str:
 def _parts(figure: Figure, method: str) -> list[str]:
     """What the table says of one figure."""
     places = 1 if figure.metric in TOLERANCE else 3
-    parts = [f"{figure.published:g}", _shown(figure.ours, places)]
+    parts = [f"{figure.published:g}", shown(figure.ours, places)]
     if figure.metric in TOLERANCE:
         paired = None if method == CLEAN else figure.cost
         parts += [
             "" if figure.gap is None else fixed(figure.gap, 1, signed=True),
-            _shown(paired, 1, signed=True),
+            shown(paired, 1, signed=True),
             figure.verdict,
         ]
     return parts
@@ -185,7 +185,7 @@ def summary(tasks: list[Task]) -> str:
 def _sentence(row: Line, figure: Figure) -> str:
     under = "Gaussian noise" if row.kind == "noise" else "label flipping"
     published = f"{NAMES[figure.metric]} {figure.published:g} published"
-    return (f"- {BENCHMARKS[row.benchmark]} under {under}, {row.method}: {published}, {_shown(figure.ours, 1)} here "
+    return (f"- {BENCHMARKS[row.benchmark]} under {under}, {row.method}: {published}, {shown(figure.ours, 1)} here "
             f"({_gap(figure)})")  # fmt: skip
 
 
@@ -193,5 +193,10 @@ def _gap(figure: Figure) -> str:
     return "" if figure.gap is None else fixed(figure.gap, 1, signed=True)
 
 
-def _shown(value: Interval | None, places: int, signed: bool = False) -> str:
+def mean_of(values: dict[int, float]) -> Interval | None:
+    """Over seeds, in their order."""
+    return t_interval([values[seed] for seed in sorted(values)])
+
+
+def shown(value: Interval | None, places: int, signed: bool = False) -> str:
     return "" if value is None else with_interval(value.mean, value.half_width, places, signed)

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from fflbench.commands.wording import duration
 from fflbench.records import Status
 from fflbench.runner.options import Settings
 from fflbench.runner.progress import progress_of
 from fflbench.runner.run import Run, start
 from fflbench.runner.settled import Finished
 from fflbench.suite import load_suite
+from fflbench.wording import duration
 
 ROWS = 16
 """Running cells that are shown at once."""

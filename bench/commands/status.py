@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fflbench.commands.wording import duration
 from fflbench.errors import UserError
 from fflbench.records import RecordStore
 from fflbench.runner.presence import Journal, journals
 from fflbench.runner.progress import Progress, progress_of
+from fflbench.wording import duration
 
 
 def status_command(folder: Path) -> int:

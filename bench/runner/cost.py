@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from fflbench import registry
 from fflbench.clock import Clock
-from fflbench.commands.wording import duration
 from fflbench.contracts import Examples
 from fflbench.execution import Execution
 from fflbench.federation.observation import observe
@@ -20,6 +19,7 @@ from fflbench.keeper import Keeper
 from fflbench.records import Specification
 from fflbench.runner.cell import Cell
 from fflbench.shortening import as_run, durations
+from fflbench.wording import duration
 
 BATCHES = 3
 """Timed training steps."""

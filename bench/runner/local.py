@@ -115,8 +115,7 @@ class LocalWorkers:
             if worker.process.is_alive():
                 return worker
             worker.pipe.close()
-        threaded = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-        os.environ.update(threaded)
+        os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)))
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, dict(os.environ)))
         process.start()

@@ -158,10 +158,8 @@ class _Round:
         if not fragments:
             self._blame(other.name, f"got no fragment from {other.name}", peer.name)
             return
-        if len(fragments) > 1:
-            fragments = fragments[:1]  # The same thing twice does no harm; another thing in its place does not open.
         try:
-            peer.receive(fragments[0])
+            peer.receive(fragments[0])  # The same thing twice does no harm; another thing in its place does not open.
         except UnopenedError as error:
             self.faults.append(Fault(peer.name, f"the fragment from {other.name} {error}"))
         except GarbageError as error:

@@ -1,4 +1,4 @@
-"""How commands say things."""
+"""How numbers are said."""
 
 from __future__ import annotations
 
