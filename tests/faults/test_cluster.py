@@ -82,6 +82,19 @@ class Neighbourly(Aggregator):
         return Aggregate(middle(upload.rows))
 '''
 
+UNHURRIED = '''
+import time
+from fflbench.contracts import Aggregate, Aggregator
+from fflbench.registry import register
+
+@register("unhurried")
+class Unhurried(Aggregator):
+    """The mean, a tenth of a second late."""
+    def aggregate(self, upload, round):
+        time.sleep(0.1)
+        return Aggregate(upload.rows.mean(0))
+'''
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
@@ -89,6 +102,10 @@ def cluster() -> Iterator[Any]:
     utils = pytest.importorskip("ray.cluster_utils")
     # Sockets below this folder may have names of 107 characters at most.
     folder = tempfile.mkdtemp(prefix="r", dir="/tmp")
+    # The cluster writes its address beside the folder it is given, and expects that place to exist.
+    Path(folder, "ray").mkdir()
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_TMPDIR", folder)
     common = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
     quick = {"health_check_period_ms": 1000, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
     made = utils.Cluster()
@@ -100,7 +117,17 @@ def cluster() -> Iterator[Any]:
         yield made
     finally:
         made.shutdown()
+        patch.undo()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def unhurried(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plug-in under which a cell lasts as long as a test needs, however fast training is."""
+    plugin = tmp_path_factory.mktemp("plugins") / "unhurried_plugin.py"
+    plugin.write_text(UNHURRIED)
+    registry.load_file(plugin)
+    return plugin
 
 
 def nodes_seen(running: Run) -> set[str]:
@@ -143,11 +170,12 @@ def test_the_same_records_as_here_and_a_cell_that_misbehaves_fails_alone(cluster
     assert list((tmp_path / "far" / "running").iterdir()) == []
 
 
-def test_memory_that_a_task_declares_decides_where_it_runs(cluster: Any, tmp_path: Path) -> None:
-    suite = write_tiny(tmp_path)
+def test_memory_that_a_task_declares_decides_where_it_runs(cluster: Any, tmp_path: Path, unhurried: Path) -> None:
+    suite = write_tiny(tmp_path, "unhurried")
     text = suite.read_text().replace("reported_models = 2", "reported_models = 2\nresources = { memory = 4 }")
-    suite.write_text(text.replace("rounds = 3", "rounds = 40"))
-    settings = Settings(ray=cluster.address, jobs=None, only=("clothes/none",), seeds=(0,))
+    suite.write_text(text.replace("rounds = 3", "rounds = 20"))
+    only = ("clothes/none/unhurried",)
+    settings = Settings(ray=cluster.address, jobs=None, only=only, plugins=(unhurried,))
     running = start(load_suite(str(suite)), tmp_path / "r", settings)
     places = set()
     for _ in running.go():
@@ -167,11 +195,11 @@ def test_a_node_with_other_data_ends_the_run_and_is_named(cluster: Any, tmp_path
 
 
 def test_a_killed_node_costs_no_cell_and_its_cell_goes_on_from_its_checkpoint(
-    cluster: Any, tmp_path: Path, tally: Tally
+    cluster: Any, tmp_path: Path, tally: Tally, unhurried: Path
 ) -> None:
-    suite = write_tiny(tmp_path)
+    suite = write_tiny(tmp_path, "unhurried")
     suite.write_text(suite.read_text().replace("rounds = 3", "rounds = 100"))
-    chosen = {"only": ("clothes/none/fedavg",), "checkpoint": 0.5}
+    chosen = {"only": ("clothes/none/unhurried",), "checkpoint": 0.5, "plugins": (unhurried,)}
     settings = Settings(ray=cluster.address, jobs=None, **chosen)
     running = start(load_suite(str(suite)), tmp_path / "far", settings)
     killed = ""
@@ -183,7 +211,7 @@ def test_a_killed_node_costs_no_cell_and_its_cell_goes_on_from_its_checkpoint(
             node = next(node for node in (cluster.small, cluster.large) if node.node_id == note["node"])
             cluster.remove_node(node, allow_graceful=False)
     assert running.counts == {"ok": 2}
-    assert any("lost the node that ran clothes / none / fedavg" in line for line in running.notices)
+    assert any("lost the node that ran clothes / none / unhurried" in line for line in running.notices)
     resumed = running.store.read(killed)
     assert resumed is not None
     assert resumed.provenance.resumed >= 1
