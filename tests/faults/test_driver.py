@@ -63,7 +63,7 @@ def _computes(process: psutil.Process) -> bool:
 
 
 def test_a_cell_goes_on_where_it_was_killed(tmp_path: Path, tally: Tally) -> None:
-    suite, results = write_suite(tmp_path, rounds=60), tmp_path / "r"
+    suite, results = write_suite(tmp_path, rounds=400), tmp_path / "r"
     only = ("--only", "clothes/none/ffl", "--seeds", "0")
     with command(suite, results, *only, jobs=1) as run:
         wait_until(lambda: list(results.glob("checkpoints/*.npz")))
