@@ -16,7 +16,8 @@ PUBLISHED = tomllib.loads((Path(__file__).resolve().parent.parent / "docs/runs/p
 BENCHMARKS = {"adult": "Adult, MLP", "mnist": "MNIST, CNN", "cifar10": "CIFAR-10, VGG16", "imdb": "IMDB, BiLSTM"}
 TASKS = {("noise", "mnist"): "mnist of 100", ("flip", "mnist"): "mnist of 20"}
 FLIPS = {"adult": ">50K to <=50K", "mnist": "7 to 1", "cifar10": "dog to cat", "imdb": "positive to negative"}
-RULES = {"Median": "median", "Trimmed mean": "trimmed-mean", "Multi-Krum": "multi-krum", "FoolsGold": "foolsgold"}
+RULES = {"Median": "median", "Trimmed mean": "trimmed-mean", "FoolsGold": "foolsgold",
+         "Multi-Krum": "multi-krum, as published"}  # fmt: skip
 CLEAN = "FedAvg, no attack"
 METRICS = {"noise": ("test-loss", "accuracy"), "flip": ("test-loss", "source-accuracy", "attack-success")}
 NAMES = {"test-loss": "test loss", "accuracy": "accuracy", "source-accuracy": "source accuracy",
@@ -99,7 +100,7 @@ def cell(kind: str, benchmark: str, method: str) -> tuple[str, str]:
     if method == CLEAN:
         return ("none" if kind == "noise" else f"{attack} by nobody"), "fedavg"
     strategy = "S2" if method.endswith("S2") else "S1"
-    return f"{attack} {strategy}", RULES.get(method, "ffl" if method.startswith("FFL") else "fedavg")
+    return f"{attack} {strategy}", RULES.get(method, "ffl, as published" if method.startswith("FFL") else "fedavg")
 
 
 def series(task: Task, attack: str, defense: str, metric: str) -> dict[int, float]:
