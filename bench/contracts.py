@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Aggregate", "Aggregator", "Attack", "Coalition", "DataError", "DataKind", "Dataset", "DefensePart", "Examples",
     "Knowledge", "Layout", "LoadedData", "Metric", "Observation", "Outcome", "Parameter", "Pipeline", "PoisoningAttack",
-    "PreAggregator", "Reconstruction", "ReconstructionAttack", "Rng", "Round", "Server", "ServerStep", "Stage", "TaskView",
-    "Tool", "UnfitError", "Upload", "UserError", "Visibility",
+    "PreAggregator", "Reconstruction", "ReconstructionAttack", "Rng", "Round", "Server", "ServerStep", "Sight", "Stage",
+    "TaskView", "Tool", "UnfitError", "Upload", "UserError", "Visibility",
 ]  # fmt: skip
 
 # ------------------------------------------------------------------------------------------------------------ attacks
@@ -134,17 +134,28 @@ class Server(Enum):
 
 
 @dataclass(frozen=True)
-class Observation:
-    """What the server saw of one round, and of one victim's upload in it.
+class Sight:
+    """One observed round: the global parameters `start[d]` with which its peers began, and what they uploaded."""
 
-    `model` is the network with the round's global parameters, in evaluation mode; `update[d]` is the row that the
-    victim uploaded (a mixture under a mixing defense, the mean of all under a sum); `upload` is everything. `update`
-    speaks of `examples` examples: the victim's, or under a sum everybody's. Each peer took `steps` plain gradient
-    steps of size `learning_rate` on all its examples, with batch norm and dropout on if in `training_mode`. `labels`
-    [examples] are there when the task says that the server knows them. `candidates` are records in data range among
-    which are the victim's, for membership inference; the others are held by nobody in the round. `partner` is the peer
-    that the victim exchanged fragments with, `partner_labels` are what the server knows of its labels. `descents` keeps
-    where long optimisations stand, so that a cell that was killed goes on there.
+    start: Tensor
+    upload: Upload
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the server saw of a round, the last of those observed, and of the upload of one peer in it, the `victim`.
+
+    `model` is the network with the round's global parameters, in evaluation mode; `update[d]` is the row that the victim
+    uploaded (a mixture under a mixing defense, the mean of all under a sum); `upload` is everything. `update` speaks of
+    `examples` examples: the victim's, or under a sum everybody's. Each peer took `steps` plain gradient steps of size
+    `learning_rate` on all its examples, with batch norm and dropout on if in `training_mode`. `labels` [examples] are there
+    when the task says that the server knows them. `candidates` are records in data range among which are the victim's, for
+    membership inference; the others are held by nobody in the round. `partner` is the peer that the victim exchanged
+    fragments with, `partner_labels` are what the server knows of its labels. `rounds` are all rounds that were observed,
+    each peer with the same examples in all. `own[d]` says, for an attack that `reads_masks`, which coordinates of the upload
+    are the victim's own. For one that guesses links, `upload` is of the last round but one, and `unnamed[n, d]` are the
+    uploads of the last in an order that tells nothing. `descents` keeps where long optimisations stand, so that a cell that
+    was killed goes on there.
     """
 
     model: nn.Module
@@ -156,10 +167,14 @@ class Observation:
     learning_rate: float
     examples: int
     labels: Tensor | None
+    victim: int = 0
     candidates: Examples | None = None
     training_mode: bool = False
     partner: int | None = None
     partner_labels: Tensor | None = None
+    rounds: tuple[Sight, ...] = ()
+    own: Tensor | None = None
+    unnamed: Tensor | None = None
     descents: Descents = field(default_factory=Descents, repr=False)
 
     @property
@@ -171,28 +186,34 @@ class Observation:
 @dataclass(frozen=True)
 class Reconstruction:
     """What the observer believes: `inputs[examples, ...]` in data range (token ids for texts), `labels[examples]`, its own
-    cost, steps really done; `membership[candidates]`, larger for records that it holds to be the victim's. What it does not
-    guess is None. Where several peers' examples are mixed in an upload, it may return that many inputs: those that fit the
-    victim's best are scored."""
+    cost, steps really done; `membership[candidates]`, larger for records that it holds to be the victim's; `links[n]`,
+    larger for unnamed uploads that it holds to be the victim's. What it does not guess is None. Where several peers'
+    examples are mixed in an upload, it may return that many inputs: those that fit the victim's best are scored."""
 
     inputs: Tensor | None
     labels: Tensor | None = None
     cost: float | None = None
     steps: int = 0
     membership: Tensor | None = None
+    links: Tensor | None = None
 
 
 class ReconstructionAttack(Attack):
-    """The server as observer. `guesses` is what it returns: the victim's inputs, or which candidates are the victim's.
-    `most_examples` is how many examples an update may speak of at most, `one_gradient` whether it needs a single local step,
-    `reads_pairs` whether it needs peers that exchange fragments: where that is not so the cell is incompatible."""
+    """The server as observer. `guesses` is what it returns: the victim's inputs, which candidates are the victim's, or which
+    unnamed upload is. `most_examples` is how many examples an update may speak of at most, `one_gradient` whether it needs a
+    single local step, `reads_pairs` whether it needs peers that exchange fragments, `reads_masks` whether it is told which
+    coordinates they exchanged, `least_rounds` how many rounds it must observe: where that is not so the cell is
+    incompatible. `curious` peers, drawn from those that are not the victim, tell the server all that they know."""
 
     server: ClassVar[Server] = Server.HONEST_BUT_CURIOUS
     data: ClassVar[tuple[DataKind, ...]] = ("image",)
-    guesses: ClassVar[Literal["inputs", "membership"]] = "inputs"
+    guesses: ClassVar[Literal["inputs", "membership", "links"]] = "inputs"
     most_examples: ClassVar[int | None] = None
     one_gradient: ClassVar[bool] = False
     reads_pairs: ClassVar[bool] = False
+    reads_masks: ClassVar[bool] = False
+    least_rounds: ClassVar[int] = 1
+    curious: int = 0
 
     def unfit_model(self, model: nn.Module, task: TaskView) -> str | None:
         """Why this attack cannot work on the network that the peers train, or None."""
@@ -251,6 +272,15 @@ class Stage(DefensePart):
         """From what the peers (or the stage before) would send to what they send. The stage owns the rows that it gets:
         it may change them in place or return new ones, and copies what it wants to keep."""
         return upload
+
+    def undone(self, upload: Upload, known: dict[int, Tensor], round: Round) -> Upload:
+        """What a server makes of the upload when some peers collude with it: everything undone that they took part in.
+        `known` are the rows [d] with which they came to this stage. Returns new rows where it changes them."""
+        return upload
+
+    def own_entries(self, upload: Upload, peer: int, round: Round) -> Tensor | None:
+        """Which entries [d] of what this stage made of the peer's row are still its own, where it mixes peers' rows."""
+        return None
 
 
 class PreAggregator(DefensePart):

@@ -49,8 +49,14 @@ def _unfit_observer(spec: Specification, defense: Defense, attack: Reconstructio
         examples, whose = settings.batch * settings.peers, "everybody's"
     if attack.most_examples is not None and examples > attack.most_examples:
         return f"{name} reads {attack.most_examples} example from an update, {whose} speaks of {examples}"
-    if attack.reads_pairs and defense.reveals is not Visibility.MIXED:
-        return f"{name} combines the uploads of two peers that exchanged fragments, here nobody exchanges any"
+    if (attack.reads_pairs or attack.reads_masks) and defense.reveals is not Visibility.MIXED:
+        return f"{name} is after peers that exchanged fragments, here nobody exchanges any"
+    if attack.guesses == "links" and defense.reveals is Visibility.SUM:
+        return f"{name} links single uploads, the stages reveal only a sum"
+    if settings.rounds < attack.least_rounds:
+        return f"{name} needs {attack.least_rounds} observed rounds, the task has {settings.rounds}"
+    if attack.curious > settings.peers - 2:
+        return f"{name} has {attack.curious} curious peers beside the victim and another one, the task has {settings.peers}"
     if attack.one_gradient and settings.steps > 1:
         return f"{name} needs one gradient, the update is of {settings.steps} steps"
     reason = _unfit_stage(defense, settings.peers, task)

@@ -17,7 +17,8 @@ class Outcome:
     of the attack (round, percent) in the rounds evaluated so far, the round in which the attackers `left`; `trust` per
     peer and the `attackers`. Reconstruction: `originals` and `guesses` [n, ...] in data range, matched in order, of the
     data's `kind`, with the `levels` of a table's categories and the `spread` of its features; labels; the observer's
-    `membership` score of each candidate and which are the victim's (`members`)."""
+    `membership` score of each candidate and which are the victim's (`members`); its `links` score of each unnamed upload and
+    the place of the victim's (`linked`)."""
 
     outputs: Tensor | None = None
     targets: Tensor | None = None
@@ -37,6 +38,8 @@ class Outcome:
     spread: Tensor | None = None
     membership: Tensor | None = None
     members: Tensor | None = None
+    links: Tensor | None = None
+    linked: int | None = None
 
 
 class Metric:

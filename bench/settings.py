@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from pydantic import Field
@@ -14,20 +14,22 @@ _CONFIG = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, 
 Share = Annotated[float, Field(ge=0, lt=0.5)]
 
 
-class _Shortened(pydantic.BaseModel):
-    """`rounds_scale` is the share of the rounds (and of an attack's steps) that is run; it is written down only where it is
-    not 1."""
+class _TaskSettings(pydantic.BaseModel):
+    """`rounds_scale` is the share of the rounds (and of an attack's steps) that is run. What is `_written_if_unusual` is
+    left out where it is as usual, as in records from before it existed."""
 
     model_config = _CONFIG
+    _written_if_unusual: ClassVar[tuple[str, ...]] = ("rounds_scale",)
     rounds_scale: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @pydantic.model_serializer(mode="wrap")
     def _without_the_usual(self, dump: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = dump(self)
-        return values if self.rounds_scale != 1 else {k: v for k, v in values.items() if k != "rounds_scale"}
+        fields = type(self).model_fields
+        return {k: v for k, v in values.items() if k not in self._written_if_unusual or v != fields[k].default}
 
 
-class FederationSettings(_Shortened):
+class FederationSettings(_TaskSettings):
     """A federation that trains: who takes part and how peers train.
 
     `participation` is the share of peers selected in a round (at least two). `tolerated` is the share of attackers that
@@ -63,14 +65,17 @@ class FederationSettings(_Shortened):
         return int(self.tolerated * self.selected + 1e-9)
 
 
-class ObservationSettings(_Shortened):
-    """One observed round from an untrained model: `peers` take part, each with its own `batch` test examples; the first
-    `victims` of them are attacked. A peer takes `steps` plain gradient steps on its whole batch; one step means that the
-    server sees a gradient. `images` (indices into the test data, peers x batch of them) pins the examples; otherwise the
-    seed draws them. What the server knows besides: the labels, if `labels_known`; in `training_mode` (otherwise peers
-    compute in evaluation mode) also the statistics of a batch, through batch norm's running ones."""
+class ObservationSettings(_TaskSettings):
+    """An observed round from an untrained model: `peers` take part, each with its own `batch` test examples; the first
+    `victims` of them are attacked. Of several `rounds` every peer is in each with the same examples, and between them the
+    model moves by the mean of what it was sent. A peer takes `steps` plain gradient steps on its whole batch; one step means
+    that the server sees a gradient. `images` (indices into the test data, peers x batch of them) pins the examples;
+    otherwise the seed draws them. What the server knows besides: the labels, if `labels_known`; in `training_mode`
+    (otherwise peers compute in evaluation mode) also the statistics of a batch, through batch norm's running ones."""
 
+    _written_if_unusual: ClassVar[tuple[str, ...]] = ("rounds_scale", "rounds")
     peers: Annotated[int, Field(ge=1)] = 2
+    rounds: Annotated[int, Field(ge=1)] = 1
     victims: Annotated[int, Field(ge=1)] = 1
     batch: Annotated[int, Field(ge=1)] = 1
     steps: Annotated[int, Field(ge=1)] = 1

@@ -39,6 +39,12 @@ class Upload:
     sent: dict[str, int] = field(default_factory=dict)
     row_bytes: int | None = None
 
+    def row_of(self, peer: int) -> Tensor | None:
+        """What the server got from a peer [d]: the sum if that is all it got, None if nothing."""
+        if self.visibility is Visibility.SUM:
+            return self.rows[0]
+        return self.rows[self.peers.index(peer)] if peer in self.peers else None
+
     def only(self, keep: Sequence[int]) -> Upload:
         """The upload reduced to the rows with these indices, in this order."""
         index = torch.as_tensor(list(keep), dtype=torch.long, device=self.rows.device)

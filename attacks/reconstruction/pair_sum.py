@@ -27,21 +27,19 @@ class PairSum(InvertingGradients):
         both = pair_of(seen)
         if both is None:
             return super().reconstruct(seen, rng)
-        told = seen.labels is not None and seen.partner_labels is not None
-        together = replace(
-            seen,
-            update=both.sum(0) / 2,
-            examples=2 * seen.examples,
-            labels=torch.cat([seen.labels, seen.partner_labels]) if told else None,  # type: ignore[list-item]
-        )
-        labels = labels_of(together, rng)
-        found = self.inverted(together, labels, cosine_cost(together), rng)
+        batch = together(seen, both)
+        found = self.inverted(batch, labels_of(batch, rng), cosine_cost(batch), rng)
         return replace(found, labels=None)
+
+
+def together(seen: Observation, both: Tensor) -> Observation:
+    """The pair as one peer that holds both peers' examples, from its two uploads [2, d]."""
+    told = seen.labels is not None and seen.partner_labels is not None
+    labels = torch.cat([seen.labels, seen.partner_labels]) if told else None  # type: ignore[list-item]
+    return replace(seen, update=both.sum(0) / 2, examples=2 * seen.examples, labels=labels)
 
 
 def pair_of(seen: Observation) -> Tensor | None:
     """The victim's upload and its partner's [2, d], or None if it has no partner or that one's upload did not arrive."""
-    partner = seen.partner
-    if partner is None or partner not in seen.upload.peers:
-        return None
-    return torch.stack([seen.update, seen.upload.rows[seen.upload.peers.index(partner)]])
+    theirs = None if seen.partner is None else seen.upload.row_of(seen.partner)
+    return None if theirs is None else torch.stack([seen.update, theirs])

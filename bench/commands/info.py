@@ -86,7 +86,9 @@ def facts(target: Any) -> list[tuple[str, str]]:
         limit = target.most_examples
         found += [("examples in an update", f"at most {limit}")] if limit else []
         found += [("local steps", "one")] if target.one_gradient else []
-        found += [("defenses", "those whose peers exchange fragments")] if target.reads_pairs else []
+        found += [("observed rounds", f"at least {target.least_rounds}")] if target.least_rounds > 1 else []
+        mixing = target.reads_pairs or target.reads_masks
+        found += [("defenses", "those whose peers exchange fragments")] if mixing else []
     if isinstance(tool := getattr(target, "tool", None), Tool):
         found.append(("runs", f"{tool.module}, which it does not bring: {tool.get}"))
     return found

@@ -71,6 +71,9 @@ def checked_reconstruction(guess: object, seen: Observation, batch: int, attack:
     if attack.guesses == "membership":
         count = len(seen.candidates) if seen.candidates else 0
         return replace(guess, membership=checked_rows(guess.membership, (count,), attack, "reconstruct"))
+    if attack.guesses == "links":
+        count = 0 if seen.unnamed is None else len(seen.unnamed)
+        return replace(guess, links=checked_rows(guess.links, (count,), attack, "reconstruct"))
     inputs, whole = guess.inputs, seen.task.kind == "text"
     good = isinstance(inputs, torch.Tensor) and inputs.is_floating_point() != whole and len(inputs) >= batch
     if inputs is None or not good or tuple(inputs.shape[1:]) != seen.task.input_shape:

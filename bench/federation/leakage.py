@@ -55,12 +55,15 @@ class Candidates:
 @dataclass(frozen=True)
 class Victim:
     """A victim's examples in data range, the labels that its update speaks of (under a sum everybody's), the candidates for
-    membership, and what the attack guessed: None when the victim's upload never reached the server."""
+    membership, and what the attack guessed: None when the victim's upload never reached the server. Of `unnamed` uploads the
+    victim's is in place `linked`."""
 
     batch: Examples
     labels: Tensor
     candidates: Candidates
     guess: Reconstruction | None
+    linked: int = 0
+    unnamed: int = 1
 
 
 def measured(task: Task, victims: list[Victim], labels_known: bool, attack: ReconstructionAttack, rng: Rng) -> Seen:
@@ -69,11 +72,15 @@ def measured(task: Task, victims: list[Victim], labels_known: bool, attack: Reco
     rows: dict[str, list[dict[str, float | None]]] = defaultdict(list)
     pictures: list[Picture] = []
     for index, victim in enumerate(victims):
-        blind = _references(task, victim.batch.inputs, rng.at("reference", victim=index))
         rows["attack"].append({})
         if attack.guesses == "membership":
             rows["attack"][-1] = score("reconstruction", _membership(victim))
             continue
+        if attack.guesses == "links":
+            rows["attack"][-1] = score("reconstruction", _linkage(victim, victim.guess.links if victim.guess else None))
+            rows["by chance"].append(score("reconstruction", _linkage(victim, None)))
+            continue
+        blind = _references(task, victim.batch.inputs, rng.at("reference", victim=index))
         inputs = victim.guess.inputs if victim.guess else None
         guessed = next(iter(blind.values())) if inputs is None else _in_range(inputs.cpu(), task.view.kind)
         for name, guess in {"attack": guessed, **blind}.items():
@@ -134,6 +141,10 @@ def _membership(victim: Victim) -> Outcome:
     members = victim.candidates.members
     found = victim.guess.membership if victim.guess else None
     return Outcome(membership=torch.zeros(len(members)) if found is None else found.cpu(), members=members)
+
+
+def _linkage(victim: Victim, links: Tensor | None) -> Outcome:
+    return Outcome(links=torch.zeros(victim.unnamed) if links is None else links.cpu(), linked=victim.linked)
 
 
 def _mean_scores(rows: list[dict[str, float | None]]) -> dict[str, float | None]:

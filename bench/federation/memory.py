@@ -107,7 +107,7 @@ def _observed(spec: Specification, task: Task, defense: Defense, shape: _Shape) 
     return Estimate(
         peers=settings.peers,
         parameters=shape.layout.size,
-        updates=settings.peers * row,
+        updates=settings.rounds * settings.peers * row,
         workspace=workspace + OBSERVER,
         largest=f"{spec.attack.name}, {largest}",
         kept=0,

@@ -56,11 +56,29 @@ class FragmentMixing(Stage):
         row = {peer: i for i, peer in enumerate(upload.peers)}
         rows, swapped = upload.rows, 0
         for k, j in pairs:
-            seed = mask_seed(private_key(round.rng, k), private_key(round.rng, j).public_key())
-            mask = exchange_mask(rows.shape[1], self.exchange, seed).to(rows.device)
+            mask = self._mask((k, j), rows, round)
             swap(rows[row[k]], rows[row[j]], mask)
             swapped += 2 * int(mask.sum())
         return self._shared(upload, pairs, {peer for pair in pairs for peer in pair}).with_sent("exchange", 4 * swapped)
+
+    def undone(self, upload: Upload, known: dict[int, Tensor], round: Round) -> Upload:
+        """A peer knows its pair's mask and both halves of what went through it: exchanged again, all is as before."""
+        rows, row, left = upload.rows.clone(), {peer: i for i, peer in enumerate(upload.peers)}, list[Pair]()
+        for k, j in upload.pairs:
+            if (k in known or j in known) and k in row and j in row:
+                swap(rows[row[k]], rows[row[j]], self._mask((k, j), rows, round))
+            else:
+                left.append((k, j))
+        return replace(upload, rows=rows, pairs=tuple(left))
+
+    def own_entries(self, upload: Upload, peer: int, round: Round) -> Tensor | None:
+        pair = next((pair for pair in upload.pairs if peer in pair), None)
+        return None if pair is None else ~self._mask(pair, upload.rows, round)
+
+    def _mask(self, pair: Pair, rows: Tensor, round: Round) -> Tensor:
+        """Which entries [d] a pair swaps when it meets in the first attempt."""
+        seed = mask_seed(private_key(round.rng, pair[0]), private_key(round.rng, pair[1]).public_key())
+        return exchange_mask(rows.shape[1], self.exchange, seed).to(rows.device)
 
     def _for_real(self, upload: Upload, round: Round) -> Upload:
         done = exchange(

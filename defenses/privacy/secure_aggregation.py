@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import torch
+from torch import Tensor
+
 from fflbench.blocks import by_columns
 from fflbench.contracts import Round, Stage, Upload, Visibility
 
@@ -23,3 +26,10 @@ class SecureAggregation(Stage):
     def share(self, upload: Upload, round: Round) -> Upload:
         mean = by_columns(upload.rows, lambda block: block.double().mean(0)).float()
         return replace(upload, rows=mean[None], visibility=Visibility.SUM)
+
+    def undone(self, upload: Upload, known: dict[int, Tensor], round: Round) -> Upload:
+        """Who knows its own update takes it out of the sum."""
+        total, told = len(upload.peers), [row for peer, row in known.items() if peer in upload.peers]
+        others = tuple(peer for peer in upload.peers if peer not in known)
+        left = total * upload.rows[0].double() - torch.stack(told).double().sum(0)
+        return replace(upload, rows=(left / len(others)).float()[None], peers=others)

@@ -1,0 +1,55 @@
+"""Finding the mask of a pair and the images of both its peers together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
+from fflbench.attacks.reconstruction.labels import labels_of
+from fflbench.attacks.reconstruction.pair_sum import pair_of, together
+from fflbench.attacks.reconstruction.simulation import Cost, seen_direction, simulated_direction
+from fflbench.contracts import Observation, Reconstruction, Rng
+
+
+@dataclass
+class PairUnmixing(InvertingGradients):
+    """Whichever coordinates a pair exchanged, at each its two uploads hold the same two values. For two guesses of what the
+    peers sent, the best mask follows: each value to the guess that it is nearer to. What is left is to match, at each
+    coordinate, the sum and the absolute difference, which a swap does not change. Without a pair it is
+    `inverting-gradients`.
+    """
+
+    paper: ClassVar[str] = "https://arxiv.org/abs/2003.14053"
+    reads_pairs: ClassVar[bool] = True
+    assumes: ClassVar[str] = "the server has both uploads of a pair; few images an update, few local steps"
+
+    def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
+        both = pair_of(seen)
+        if both is None:
+            return super().reconstruct(seen, rng)
+        labels = labels_of(together(seen, both), rng)
+        found = self.inverted(seen, labels, unmixed_cost(seen, both), rng)
+        return replace(found, labels=None)
+
+
+def unmixed_cost(seen: Observation, both: Tensor) -> Cost:
+    """1 - cosine of what a swap cannot change, simulated for the first and the second half of the inputs, and seen."""
+    target = unchanged(*(seen_direction(replace(seen, update=row)) for row in both))
+    target = target / target.norm().clamp(min=1e-12)
+
+    def cost(inputs: Tensor, labels: Tensor) -> Tensor:
+        parts = zip(inputs.chunk(2), labels.chunk(2), strict=True)
+        simulated = unchanged(*(simulated_direction(seen, mine, told) for mine, told in parts))
+        similarity: Tensor = simulated @ target / simulated.norm().clamp(min=1e-12)
+        return 1 - similarity
+
+    return cost
+
+
+def unchanged(first: Tensor, second: Tensor) -> Tensor:
+    """What swapping entries of two vectors [d] leaves as it was, [2 d]: their sums and absolute differences."""
+    return torch.cat([first + second, (first - second).abs()])
