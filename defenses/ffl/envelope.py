@@ -6,15 +6,13 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from fflbench.defenses.ffl.agreement import derived
+from fflbench.defenses.keys import derived
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 CipherName = Literal["aes-256-gcm", "chacha20-poly1305"]
-TAG = 16
-"""Bytes that sealing adds."""
 
 _HEADER = struct.Struct(">QIQQ32sQ")
 

@@ -10,11 +10,13 @@ from pydantic import Field
 from torch import Tensor
 
 from fflbench.contracts import Rng, Round, Stage, TaskView, Upload, Visibility
-from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed, private_key
+from fflbench.defenses.faults import tallied
+from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
 from fflbench.defenses.ffl.envelope import CipherName
 from fflbench.defenses.ffl.pairing import Pair, complete_pairs, draw_pairs
 from fflbench.defenses.ffl.peer import Peer, Terms, layout_digest
 from fflbench.defenses.ffl.protocol import exchange
+from fflbench.defenses.keys import private_key
 
 
 @dataclass
@@ -86,8 +88,7 @@ class FragmentMixing(Stage):
             lambda free, attempt: self._pairs(free, round, attempt),
             lambda peer, attempt: private_key(round.rng.at("attempt", attempt=attempt), peer),
         )
-        for fault in done.faults:
-            self.faults[fault.what] = self.faults.get(fault.what, 0) + 1
+        tallied(done.faults, self.faults)
         for i, peer in enumerate(upload.peers):
             if peer in done.rows:
                 upload.rows[i] = done.rows[peer].to(upload.rows.device)

@@ -18,9 +18,6 @@ from fflbench.defenses.ffl.envelope import CipherName, Fragment, Header, Keys, U
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-KEY = 32
-"""Bytes of a public key."""
-
 
 class GarbageError(Exception):
     """A fragment that opens, so that its sender is known, and holds something else than what was agreed."""

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from fflbench.defenses.faults import Fault, culprits_of
 from fflbench.defenses.ffl.envelope import Fragment, UnopenedError
 from fflbench.defenses.ffl.pairing import Pair
 from fflbench.defenses.ffl.peer import Announcement, GarbageError, Mixed, Peer
 from fflbench.defenses.ffl.server import Message, Server
+from fflbench.defenses.wire import Wire
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -26,23 +28,6 @@ LOST = "its half of the pair's updates is lost"
 
 ATTEMPTS = 3
 """How often those who were left without a partner are paired again, the first time included."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What went wrong with a peer's part in a round. `culprit`: whose fault it is, None where nobody can tell."""
-
-    peer: int
-    what: str
-    culprit: int | None = None
-
-
-class Wire:
-    """What carries messages. A wire of a test loses, changes, repeats or diverts them."""
-
-    def carry(self, message: Message) -> Sequence[Message]:
-        """What arrives of a message."""
-        return (message,)
 
 
 @dataclass
@@ -57,8 +42,7 @@ class Exchange:
 
     @property
     def culprits(self) -> tuple[int, ...]:
-        """Everybody whose fault something is known to be."""
-        return tuple(sorted({fault.culprit for fault in self.faults if fault.culprit is not None}))
+        return culprits_of(self.faults)
 
 
 def exchange(

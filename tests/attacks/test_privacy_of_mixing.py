@@ -22,7 +22,7 @@ from fflbench.attacks.reconstruction.pair_unmixing import PairUnmixing, unchange
 from fflbench.clock import Clock
 from fflbench.contracts import Observation, Reconstruction, Rng, Sight, Upload, Visibility
 from fflbench.defenses.ffl.mixing import FragmentMixing
-from fflbench.defenses.privacy.secure_aggregation import SecureAggregation
+from fflbench.defenses.secure_aggregation.stage import SecureAggregation
 from fflbench.execution import FULL
 from fflbench.federation.observation import Seen, observe
 from fflbench.keeper import Keeper

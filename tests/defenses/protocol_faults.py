@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from fflbench.contracts import Layout, Rng
-from fflbench.defenses.ffl.agreement import private_key
 from fflbench.defenses.ffl.envelope import Fragment
 from fflbench.defenses.ffl.pairing import Pair
 from fflbench.defenses.ffl.peer import Announcement, Mixed, Peer, Terms, layout_digest
-from fflbench.defenses.ffl.protocol import Exchange, Wire, exchange
+from fflbench.defenses.ffl.protocol import Exchange, exchange
 from fflbench.defenses.ffl.server import Message
+from fflbench.defenses.keys import private_key
+from fflbench.defenses.wire import Wire
 from fflbench.layout import Parameter
 
 SIZE, ROUND = 200, 3

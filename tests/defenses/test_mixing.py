@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fflbench.contracts import Rng, Upload, Visibility
-from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed, private_key
+from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
 from fflbench.defenses.ffl.mixing import FragmentMixing, swap
 from fflbench.defenses.ffl.pairing import combination, complete_pairs, draw_pairs
+from fflbench.defenses.keys import private_key
 
 
 @settings(deadline=None, max_examples=60)

@@ -19,9 +19,9 @@ from fflbench.defenses.privacy.local_dp import LocalDP
 from fflbench.defenses.privacy.precode import Precode, VariationalBottleneck
 from fflbench.defenses.privacy.pruning import GradientPruning
 from fflbench.defenses.privacy.quantisation import Quantisation
-from fflbench.defenses.privacy.secure_aggregation import SecureAggregation
 from fflbench.defenses.privacy.soteria import Soteria, revealing
 from fflbench.defenses.privacy.sparsify import RandomK, TopK
+from fflbench.defenses.secure_aggregation.stage import SecureAggregation
 from fflbench.execution import Execution
 from fflbench.federation.loss import task_loss
 from fflbench.federation.network import Network

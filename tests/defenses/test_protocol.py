@@ -15,12 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fflbench.contracts import Layout, Rng, Upload
-from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed, private_key
+from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
 from fflbench.defenses.ffl.envelope import Fragment
 from fflbench.defenses.ffl.mixing import FragmentMixing
 from fflbench.defenses.ffl.peer import Announcement, Mixed, Peer
-from fflbench.defenses.ffl.protocol import Wire
 from fflbench.defenses.ffl.server import Message
+from fflbench.defenses.keys import private_key
+from fflbench.defenses.wire import Wire
 from fflbench.layout import Parameter
 from tests.defenses.protocol_faults import ROUND, SCENARIOS, SIZE, Changing, Scenario, flipped, peers_of, rows_of, run
 

@@ -1,0 +1,1 @@
+"""Secure aggregation: masks that cancel in the sum, so that the server learns it and nothing else."""
