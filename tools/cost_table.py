@@ -28,6 +28,5 @@ def _megabytes(count: float) -> str:
 
 def _seconds(value: float) -> str:
     """To two digits, which is what such a measurement is good for."""
-    if value < 1:
-        return f"{1000 * value:.2g} ms"
-    return f"{value:.2g} s" if value < 100 else f"{round(value, -1):,.0f} s"
+    unit, scaled = ("s", value) if value >= 1 else ("ms", 1000 * value)
+    return f"{float(f'{scaled:.2g}'):,g} {unit}"
