@@ -4,6 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 def flavours() -> list[str]: ...
+def ranked(
+    rows: NDArray[np.float32],
+    network: NDArray[np.int32],
+    ranks: NDArray[np.int32],
+    to: NDArray[np.float32],
+    mean: bool,
+    flavour: str,
+) -> bool: ...
 
 class Layer:
     def __init__(

@@ -61,7 +61,7 @@ def native_or_not(computed_by: str) -> dict[str, str]:
 def check_engine(execution: Execution) -> Execution:
     """Raises `UserError` where the native loop is asked for and cannot be had."""
     if execution.engine == "native":
-        from fflbench.federation.native import MISSING
+        from fflbench.extension import MISSING
 
         if MISSING:
             raise UserError(f"engine native: {MISSING}")

@@ -44,7 +44,7 @@ def doctor_command() -> int:
 
 
 def _native() -> str:
-    from fflbench.federation.native import FLAVOURS, MISSING
+    from fflbench.extension import FLAVOURS, MISSING
 
     return f"not here: {MISSING}" if MISSING else f"{FLAVOURS[0]} (of {', '.join(FLAVOURS)})"
 

@@ -11,7 +11,8 @@ from fflbench import registry
 from fflbench.composition import build_defense
 from fflbench.contracts import Stage
 from fflbench.execution import Execution
-from fflbench.federation.native import FLAVOURS, native_model
+from fflbench.extension import FLAVOURS
+from fflbench.federation.native import native_model
 from fflbench.federation.network import Network
 from fflbench.federation.observation import prepared_model
 from fflbench.federation.task import load_task

@@ -1,4 +1,4 @@
-"""The native training loop (`bench/native`): whether it is here, and a network that it trains and evaluates."""
+"""A network that the native loop (`bench/native`) trains and evaluates."""
 
 from __future__ import annotations
 
@@ -11,28 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fflbench import extension
 from fflbench.contracts import Examples
 from fflbench.execution import Execution
+from fflbench.extension import FLAVOURS
 from fflbench.federation.network import Network
 from fflbench.federation.steps import Shape, Step, UntranslatableError
 from fflbench.federation.tracing import hooks_of, translate
 
 if TYPE_CHECKING:
     from fflbench._native import Optimiser
-
-FLAVOURS: tuple[str, ...] = ()
-"""The instruction sets that it can use here, the fastest first; empty where it is not there."""
-MISSING = ""
-"""Why it is not there."""
-
-try:
-    import fflbench._native as _native
-except ModuleNotFoundError:
-    MISSING = "was not built when fflbench was installed, which takes a C++17 compiler"
-except ImportError as error:
-    MISSING = f"cannot be loaded: {error}"
-else:
-    FLAVOURS = tuple(_native.flavours())
 
 
 class NativeModel:
@@ -43,7 +31,7 @@ class NativeModel:
         self._network = network
         steps = translate(network.model, network.layout, shape)
         channels, height, width = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
-        self._program = _native.Program(
+        self._program = extension.native.Program(
             [_layer(step) for step in steps],
             (channels, height, width),
             network.layout.size,
@@ -116,12 +104,12 @@ def native_model(network: Network, execution: Execution, inputs: Tensor) -> Nati
 
 
 def optimiser(name: str, rate: float, momentum: float, decay: float) -> Optimiser:
-    return _native.Optimiser(adam=name == "adam", rate=rate, momentum=momentum, decay=decay)
+    return extension.native.Optimiser(adam=name == "adam", rate=rate, momentum=momentum, decay=decay)
 
 
-def _layer(step: Step) -> _native.Layer:
+def _layer(step: Step) -> extension.native.Layer:
     values: dict[str, Any] = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
-    return _native.Layer(**values.pop("tensors"), **values)
+    return extension.native.Layer(**values.pop("tensors"), **values)
 
 
 def _rows(inputs: Tensor) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@
 #include "batch_norm.hpp"
 #include "loss.hpp"
 #include "optimiser.hpp"
+#include "selection.hpp"
 
 const Kernels FFL_TABLE{
     FFL_NAME,
@@ -39,4 +40,5 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::sigmoid_gradient,
     FFL_FLAVOUR::sgd,
     FFL_FLAVOUR::adam,
+    FFL_FLAVOUR::ranked,
 };

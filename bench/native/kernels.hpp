@@ -40,6 +40,7 @@ struct Kernels {
   void (*sgd)(const Optimiser&, long size, const float* gradient, float* parameters, float* first);
   void (*adam)(const Optimiser&, long step, long size, const float* gradient, float* parameters, float* first,
                float* second);
+  bool (*ranked)(const Matrix& rows, const Network&, bool mean, long stretch, float* buffer, float* to);
 };
 
 #if defined(__x86_64__)

@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "buffer.hpp"
 #include "program.hpp"
 
 namespace py = pybind11;
@@ -14,7 +15,11 @@ namespace fflbench {
 namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
+using Comparators = py::array_t<int, py::array::c_style>;
+using Ranks = py::array_t<int, py::array::c_style>;
 using Integers = py::array_t<std::int64_t, py::array::c_style>;
+
+constexpr long MOST_BUFFERED = 1 << 16, LONGEST = 1 << 10;  // Numbers in a selection's buffer, and columns.
 
 // The instruction sets that this processor has, the fastest first.
 std::vector<std::string> flavours() {
@@ -94,6 +99,34 @@ std::vector<std::vector<Floats>> masks(Program& program, const std::vector<long>
   return batches;
 }
 
+// The rows at some ranks of every column, or their mean; false if there is a NaN, and nothing is right then.
+bool ranked(const py::array_t<float>& rows, const Comparators& network, const Ranks& ranks, Floats& to, bool mean,
+            const std::string& flavour) {
+  need(rows.ndim() == 2 && rows.shape(0) >= 1 && (rows.shape(1) < 2 || rows.strides(1) == sizeof(float)),
+       "rows: need [n, d] with neighbours in a row side by side");
+  need(rows.strides(0) % long(sizeof(float)) == 0, "rows: need a stride of whole numbers");
+  need(network.ndim() == 2 && network.shape(1) == 3, "network: need [comparators, 3]");
+  need(ranks.ndim() == 1 && ranks.size() >= 1, "ranks: need at least one");
+  const long count = long(rows.shape(0)), columns = long(rows.shape(1));
+  for (long i = 0; i < network.shape(0); ++i)
+    for (long end = 0; end < 2; ++end)
+      need(network.at(i, end) >= 0 && network.at(i, end) < count, "network: found a row that does not exist");
+  for (long i = 0; i < ranks.size(); ++i)
+    need(ranks.at(i) >= 0 && ranks.at(i) < count, "ranks: found one that does not exist");
+  need(to.writeable() && to.size() == columns * (mean ? 1 : long(ranks.size())), "to: need a place for every result");
+  static_assert(sizeof(Comparator) == 3 * sizeof(int));
+  const Network given{reinterpret_cast<const Comparator*>(network.data()), long(network.shape(0)), ranks.data(),
+                      long(ranks.size())};
+  const Matrix matrix{rows.data(), count, columns, long(rows.strides(0)) / long(sizeof(float))};
+  const Kernels& kernels = kernels_of(flavour);
+  const long stretch = std::max(WIDEST, std::min(MOST_BUFFERED / count, LONGEST) / WIDEST * WIDEST);
+  Buffer buffer;
+  buffer.reserve(count * (stretch + GROUP));
+  float* results = to.mutable_data();
+  const py::gil_scoped_release released;
+  return kernels.ranked(matrix, given, mean, stretch, buffer.get(), results);
+}
+
 Description describe(const std::string& kind, long weight, long bias, long mean, long variance, long outputs,
                      std::pair<long, long> kernel, long stride, long padding, double drop, bool by_channel, bool pool,
                      bool relu, double epsilon, double momentum) {
@@ -106,8 +139,10 @@ Description describe(const std::string& kind, long weight, long bias, long mean,
 
 PYBIND11_MODULE(_native, module) {
   using namespace fflbench;
-  module.doc() = "Training and evaluation of straight-line networks on the CPU.";
+  module.doc() = "Training and evaluation of straight-line networks, and selection of ranks, on the CPU.";
   module.def("flavours", &flavours);
+  module.def("ranked", &ranked, py::arg("rows").noconvert(), "network"_a, "ranks"_a, py::arg("to").noconvert(), "mean"_a,
+             "flavour"_a);
   py::class_<Description>(module, "Layer")
       .def(py::init(&describe), "kind"_a, py::kw_only(), "weight"_a = -1, "bias"_a = -1, "mean"_a = -1,
            "variance"_a = -1, "outputs"_a = 0, "kernel"_a = std::pair<long, long>(1, 1), "stride"_a = 1, "padding"_a = 0,

@@ -62,4 +62,25 @@ struct Optimiser {
   double rate = 0, momentum = 0, decay = 0;
 };
 
+// Rows of numbers: `stride` from one to the next.
+struct Matrix {
+  const float* values;
+  long count, columns, stride;
+};
+
+// Puts the smaller of two rows first, column by column; `keeps` says which of the two is looked at again (1: the smaller).
+struct Comparator {
+  int low, high, keeps;
+};
+
+// A sorting network for as many rows, and the ranks that are wanted of it.
+struct Network {
+  const Comparator* comparators;
+  long count;
+  const int* ranks;
+  long wanted;
+};
+
+constexpr long WIDEST = 64;  // Columns that a selection works on at once, at most.
+
 }  // namespace fflbench

@@ -1,4 +1,5 @@
-"""Sorts few rows in millions of columns: a sorting network of whole-row minima and maxima, block by block."""
+"""The values at some ranks of every column, of few rows in millions of columns: a sorting network of whole-row minima and
+maxima, block by block. In native code where that is here; both come to the same, bit for bit."""
 
 from __future__ import annotations
 
@@ -7,36 +8,81 @@ from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from fflbench import extension
 from fflbench.blocks import columns_at_once
 
 MOST = 128
-"""Above this many rows a library's sort is as fast."""
+"""Above this many rows a library's sort is as fast as a network of torch's minima and maxima."""
+
+MOST_NATIVE = 1024
+"""Above this many rows it is as fast as a native network."""
 
 
 def sorted_columns(rows: Tensor, ranks: Iterable[int] | None = None, block: int = 1 << 15) -> Tensor:
     """Rows [n, d] sorted in every column; with `ranks` only the rows at these places [len(ranks), d]."""
-    n = len(rows)
-    wanted = tuple(range(n)) if ranks is None else tuple(ranks)
+    wanted = tuple(range(len(rows))) if ranks is None else tuple(ranks)
     found = rows.new_empty(len(wanted), rows.shape[1])
+    if not _natively(rows, wanted, found, mean=False):
+        _in_torch(rows, wanted, found, block)
+    return found
+
+
+def mean_of_ranks(rows: Tensor, ranks: Iterable[int]) -> Tensor:
+    """The mean [d] of what lies at these ranks in every column of rows [n, d], added up in their order."""
+    wanted = tuple(ranks)
+    mean = rows.new_empty(rows.shape[1])
+    if _natively(rows, wanted, mean, mean=True):
+        return mean
+    size = columns_at_once(rows)
+    for begin in range(0, rows.shape[1], size):
+        first, *others = sorted_columns(rows[:, begin : begin + size], wanted)
+        for other in others:
+            first += other
+        mean[begin : begin + size] = first / len(wanted)
+    return mean
+
+
+def _natively(rows: Tensor, wanted: tuple[int, ...], found: Tensor, mean: bool) -> bool:
+    """Fill `found` with the rows at these ranks or their mean. False where native code cannot: it is not here, another
+    device or type, too many rows, NaN."""
+    usable = extension.FLAVOURS and rows.device.type == "cpu" and rows.dtype == torch.float32 and len(rows) <= MOST_NATIVE
+    if not usable or not rows.numel() or rows.stride(1) != 1:
+        return False
+    network, ranks = _network(len(rows), wanted)
+    values, to = rows.detach().numpy(), found.numpy()
+    return extension.native.ranked(values, network, ranks, to, mean, extension.FLAVOURS[0])
+
+
+@cache
+def _network(n: int, wanted: tuple[int, ...]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    return np.array(comparators(n, wanted), dtype=np.int32).reshape(-1, 3), np.array(wanted, dtype=np.int32)
+
+
+def _in_torch(rows: Tensor, wanted: tuple[int, ...], found: Tensor, block: int) -> None:
+    """Fill `found` with the rows at these ranks."""
+    n = len(rows)
     if n > MOST or rows.is_cuda:
         size = columns_at_once(rows)
         for begin in range(0, rows.shape[1], size):
             found[:, begin : begin + size] = _sorted(rows[:, begin : begin + size])[list(wanted)]
-        return found
+        return
     block = min(block, columns_at_once(rows))
     for begin in range(0, rows.shape[1], block):
         part = slice(begin, begin + block)
         lines = list(rows[:, part].clone(memory_format=torch.contiguous_format))
         spare = torch.empty_like(lines[0])
-        for i, j in comparators(n, wanted):
-            torch.minimum(lines[i], lines[j], out=spare)
-            torch.maximum(lines[i], lines[j], out=lines[j])
-            lines[i], spare = spare, lines[i]
+        for i, j, keeps in comparators(n, wanted):
+            if keeps & SMALLER:
+                torch.minimum(lines[i], lines[j], out=spare)
+            if keeps & LARGER:
+                torch.maximum(lines[i], lines[j], out=lines[j])
+            if keeps & SMALLER:
+                lines[i], spare = spare, lines[i]
         for place, rank in enumerate(wanted):
             found[place, part] = lines[rank]
-    return found
 
 
 def _sorted(rows: Tensor) -> Tensor:
@@ -48,10 +94,14 @@ def _sorted(rows: Tensor) -> Tensor:
     return torch.from_numpy(lines).T
 
 
+SMALLER, LARGER = 1, 2
+"""Which of two rows is looked at again."""
+
+
 @cache
-def comparators(n: int, wanted: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """Which rows to compare, in turn: Batcher's merge exchange (Knuth, The Art of Computer Programming 3, 5.2.2 M) without
-    the comparisons that no wanted rank depends on."""
+def comparators(n: int, wanted: tuple[int, ...]) -> tuple[tuple[int, int, int], ...]:
+    """Which two rows to compare, in turn, the smaller to come first, and which of them to keep: Batcher's merge exchange
+    (Knuth, The Art of Computer Programming 3, 5.2.2 M) without what no wanted rank depends on."""
     pairs = []
     top = 1 << max(0, (n - 1).bit_length() - 1)
     p = top
@@ -65,7 +115,8 @@ def comparators(n: int, wanted: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         p //= 2
     needed, kept = set(wanted), []
     for i, j in reversed(pairs):
-        if i in needed or j in needed:
+        keeps = SMALLER * (i in needed) | LARGER * (j in needed)
+        if keeps:
             needed |= {i, j}
-            kept.append((i, j))
+            kept.append((i, j, keeps))
     return tuple(reversed(kept))

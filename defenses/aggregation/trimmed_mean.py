@@ -7,9 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
-from fflbench.defenses.aggregation.sorting import sorted_columns
+from fflbench.defenses.aggregation.sorting import mean_of_ranks
 
 
 @dataclass
@@ -31,7 +30,7 @@ class TrimmedMean(Aggregator):
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         n = len(upload.rows)
         k = min(self._trimmed(n, round.tolerated), (n - 1) // 2)
-        return Aggregate(by_columns(upload.rows, lambda block: sorted_columns(block, range(k, n - k)).mean(0)))
+        return Aggregate(mean_of_ranks(upload.rows, range(k, n - k)))
 
     def _trimmed(self, uploads: int, tolerated: int) -> int:
         return tolerated if self.trim is None else int(self.trim * uploads + 1e-9)

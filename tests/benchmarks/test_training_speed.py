@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from fflbench.contracts import Examples, Rng
 from fflbench.execution import Execution
+from fflbench.extension import FLAVOURS
 from fflbench.federation.loss import task_loss
-from fflbench.federation.native import FLAVOURS, native_model
+from fflbench.federation.native import native_model
 from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
 from fflbench.models.mlp import MLP, AdultMLP

@@ -15,7 +15,7 @@ import pytest
 
 from fflbench.errors import UserError
 from fflbench.execution import Execution
-from fflbench.federation.native import FLAVOURS
+from fflbench.extension import FLAVOURS
 from fflbench.records import RecordStore
 from fflbench.runner.options import Settings
 from fflbench.runner.plan import plan

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from fflbench import extension
 from fflbench.commands.doctor import doctor_command
 from fflbench.errors import UserError
 from fflbench.execution import Execution, check_engine
-from fflbench.federation import engine, native
+from fflbench.extension import FLAVOURS
+from fflbench.federation import engine
 from fflbench.federation.engine import computed_by, settled
-from fflbench.federation.native import FLAVOURS
 from fflbench.leaderboard.submissions.records import stated_digests
 from fflbench.records import RecordStore, Specification
 from fflbench.runner.cell import Cell, make_cell, run_cell
@@ -69,7 +70,7 @@ def test_the_record_says_who_computed_it_and_its_digest_follows() -> None:
 def test_asking_for_what_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="engine native: found cpu and bfloat16, needs cpu and float32"):
         check_engine(Execution(precision="bfloat16", engine="native"))
-    monkeypatch.setattr(native, "MISSING", "was not built")
+    monkeypatch.setattr(extension, "MISSING", "was not built")
     with pytest.raises(UserError, match="engine native: was not built"):
         check_engine(Execution(engine="native"))
     assert check_engine(Execution()).engine == "auto"
@@ -78,14 +79,14 @@ def test_asking_for_what_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatc
 def test_a_worker_without_the_loop_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    monkeypatch.setattr(native, "MISSING", "was not built")
+    monkeypatch.setattr(extension, "MISSING", "was not built")
     cell = Cell(specification(), "s", "0" * 64, replace(Execution(), engine="native"))
     record = run_cell(cell, RecordStore(tmp_path_factory.mktemp("results")))
     assert (record.status, record.error) == ("failed", "engine native: was not built")
 
 
 def test_the_doctor_says_what_is_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(native, "MISSING", "was not built")
+    monkeypatch.setattr(extension, "MISSING", "was not built")
     doctor_command()
     assert "native training loop: not here: was not built" in capsys.readouterr().out
     assert computed_by(Execution(engine="torch")) == "torch"

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fflbench.contracts import Examples, Rng
+from fflbench.extension import FLAVOURS
 from fflbench.federation import native
-from fflbench.federation.native import FLAVOURS, NativeModel
+from fflbench.federation.native import NativeModel
 from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
 from fflbench.models.convnet64 import ConvNet64

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from fflbench.contracts import Examples, Rng
+from fflbench.extension import FLAVOURS
 from fflbench.federation import native
-from fflbench.federation.native import FLAVOURS, NativeModel, native_model
+from fflbench.federation.native import NativeModel, native_model
 from fflbench.federation.network import Network
 from fflbench.federation.steps import UntranslatableError
 from fflbench.federation.trainer import Trainer
