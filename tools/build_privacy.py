@@ -33,6 +33,8 @@ IMAGES = {
     "averaged-rounds, median": "all rounds: median",
     "averaged-rounds, mean": "all rounds: mean",
 }
+TASKS = ("one image, CNN", "four images, CNN", "one image, MLP", "one image, five rounds, CNN",
+         "one image, fifteen rounds, CNN", "who is who after one round, CNN", "who is who after nine rounds, CNN")  # fmt: skip
 LINKS = {
     "linkage by direction": "direction of updates",
     "linkage by signs": "signs of entries",
@@ -41,7 +43,8 @@ LINKS = {
 
 
 def main() -> int:
-    page, tasks = PAGE.read_text(encoding="utf-8"), load_results(RECORDS).tasks
+    page = PAGE.read_text(encoding="utf-8")
+    tasks = sorted(load_results(RECORDS).tasks, key=lambda task: TASKS.index(task.label))
     for name, views in (("images", IMAGES), ("links", LINKS)):
         part = "\n\n".join(table(task, views) for task in tasks if set(task.attacks) & set(views))
         page = with_part(page, f"<!-- {name}: written by tools/build_privacy.py -->", f"<!-- {name}: end -->", part)
