@@ -34,7 +34,8 @@ IMAGES = {
     "averaged-rounds, mean": "all rounds: mean",
 }
 TASKS = ("one image, CNN", "four images, CNN", "one image, MLP", "one image, five rounds, CNN",
-         "one image, fifteen rounds, CNN", "who is who after one round, CNN", "who is who after nine rounds, CNN")  # fmt: skip
+         "one image, fifteen rounds, CNN", "who is who after one round, CNN",
+         "who is who after nine rounds, CNN")  # fmt: skip
 LINKS = {
     "linkage by direction": "direction of updates",
     "linkage by signs": "signs of entries",
