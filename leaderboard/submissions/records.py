@@ -18,7 +18,7 @@ from fflbench.parameters import explain
 from fflbench.records import SCHEMA, Record, digest_of
 from fflbench.strict_json import strict_json
 
-_METRIC = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_METRIC = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,38}[a-z0-9])?")
 MOST_METRICS = 64
 
 
@@ -97,7 +97,7 @@ def _wrong_numbers(record: Record, measures: dict[str, Measure]) -> str:
     names |= {name for artefact in record.artefacts for name in artefact.scores}
     odd = sorted(name for name in names if not _METRIC.fullmatch(name))
     if odd:
-        return f"metric {ascii(odd[0])[:60]}: needs a name of small letters, digits and dashes"
+        return f"metric {ascii(odd[0])[:60]}: needs a name of small letters, digits, dots and dashes"
     if len(names) > MOST_METRICS:
         return f"has {len(names)} metrics, needs at most {MOST_METRICS}"
     if any(abs(score) > LARGEST for artefact in record.artefacts for score in artefact.scores.values()):
