@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
 from fflbench.attacks.reconstruction.labels import labels_of
-from fflbench.attacks.reconstruction.simulation import cosine_cost
+from fflbench.attacks.reconstruction.simulation import Cost, cosine_cost
 from fflbench.contracts import Observation, Reconstruction, Rng
 
 
@@ -27,9 +27,12 @@ class PairSum(InvertingGradients):
         both = pair_of(seen)
         if both is None:
             return super().reconstruct(seen, rng)
-        batch = together(seen, both)
-        found = self.inverted(batch, labels_of(batch, rng), cosine_cost(batch), rng)
-        return replace(found, labels=None)
+        labels = labels_of(together(seen, both), rng)
+        return replace(self.inverted(seen, labels, self.cost_of(seen, both), rng), labels=None)
+
+    def cost_of(self, seen: Observation, both: Tensor) -> Cost:
+        """What is least for both peers' inputs, given the two uploads [2, d]."""
+        return cosine_cost(together(seen, both))
 
 
 def together(seen: Observation, both: Tensor) -> Observation:

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
-from fflbench.attacks.reconstruction.labels import labels_of
-from fflbench.attacks.reconstruction.pair_sum import pair_of, together
+from fflbench.attacks.reconstruction.pair_sum import PairSum
 from fflbench.attacks.reconstruction.simulation import Cost, seen_direction, simulated_direction
-from fflbench.contracts import Observation, Reconstruction, Rng
+from fflbench.contracts import Observation
 
 
 @dataclass
-class PairUnmixing(InvertingGradients):
+class PairUnmixing(PairSum):
     """Whichever coordinates a pair exchanged, at each its two uploads hold the same two values. For two guesses of what the
     peers sent, the best mask follows: each value to the guess that it is nearer to. What is left is to match, at each
     coordinate, the sum and the absolute difference, which a swap does not change. Without a pair it is
     `inverting-gradients`.
     """
 
-    paper: ClassVar[str] = "https://arxiv.org/abs/2003.14053"
-    reads_pairs: ClassVar[bool] = True
-    assumes: ClassVar[str] = "the server has both uploads of a pair; few images an update, few local steps"
-
-    def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
-        both = pair_of(seen)
-        if both is None:
-            return super().reconstruct(seen, rng)
-        labels = labels_of(together(seen, both), rng)
-        found = self.inverted(seen, labels, unmixed_cost(seen, both), rng)
-        return replace(found, labels=None)
+    def cost_of(self, seen: Observation, both: Tensor) -> Cost:
+        return unmixed_cost(seen, both)
 
 
 def unmixed_cost(seen: Observation, both: Tensor) -> Cost:
