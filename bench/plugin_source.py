@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
+import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -13,11 +15,14 @@ from fflbench.tool import Tool
 
 
 @cache
-def _module_body(module: str) -> list[ast.stmt]:
+def _text(module: str) -> str:
     spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return []
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    return Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+
+
+@cache
+def _module_body(module: str) -> list[ast.stmt]:
+    return ast.parse(_text(module)).body
 
 
 @cache
@@ -34,7 +39,12 @@ def _module_documentation(module: str) -> dict[str, str]:
 
 
 def documentation(target: str) -> str:
+    """What a class, a function or a `Pipeline` says of itself. Of a class in its usual form found without parsing, which
+    would take most of the time of a list of all plug-ins."""
     module, _, attribute = target.partition(":")
+    usual = re.search(rf'^class {attribute}\b[^\n]*:\n    """([^"\\]*)"""', _text(module), re.MULTILINE)
+    if usual:
+        return inspect.cleandoc(usual[1])
     return _module_documentation(module).get(attribute, "")
 
 
@@ -86,6 +96,8 @@ def defaults(target: str) -> dict[str, Any]:
 
 def tool(target: str) -> Tool | None:
     """The `tool = Tool(...)` in a class's body."""
+    if "Tool(" not in _text(target.partition(":")[0]):
+        return None
     for node in _class_body(target):
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "tool" and isinstance(node.value, ast.Call):
             plain = [ast.literal_eval(argument) for argument in node.value.args]

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,12 +104,18 @@ _from_files: dict[tuple[str, str], Plugin] = {}
 
 
 @cache
+def _package(distribution: Distribution | None) -> str:
+    """A package's name, for which its metadata are parsed."""
+    return distribution.name if distribution else "an unknown package"
+
+
+@cache
 def _installed() -> dict[tuple[str, str], Plugin]:
     found: dict[tuple[str, str], Plugin] = {}
+    everything = entry_points()
     for kind in KINDS:
-        points = entry_points(group=f"fflbench.{kind}")
-        for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "") != OWN):
-            origin = point.dist.name if point.dist else "an unknown package"
+        points = [(_package(point.dist), point) for point in everything.select(group=f"fflbench.{kind}")]
+        for origin, point in sorted(points, key=lambda pair: pair[0] != OWN):
             key = (kind, point.name)
             if key in found and found[key].origin != origin:
                 key = (kind, f"{point.name}@{origin}")
