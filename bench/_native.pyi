@@ -12,6 +12,7 @@ def ranked(
     mean: bool,
     flavour: str,
 ) -> bool: ...
+def gram(rows: NDArray[np.float32], origin: NDArray[np.float32] | None, flavour: str) -> NDArray[np.float64]: ...
 
 class Layer:
     def __init__(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fflbench.errors import UserError
+from fflbench.extension import use_inexact
 
 Precision = Literal["float32", "bfloat16"]
 Engine = Literal["auto", "native", "torch"]
@@ -34,9 +35,10 @@ class Execution:
         return {**usual, **native_or_not(self.engine)}
 
     def prepare(self) -> None:
-        """Set torch up for this process."""
+        """Set torch and the native code up for this process."""
         import torch
 
+        use_inexact(self.engine == "native")
         torch.set_num_threads(self.threads)
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.deterministic = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FLAVOURS", "MISSING", "native"]
+__all__ = ["FLAVOURS", "MISSING", "inexact", "native", "use_inexact"]
 
 FLAVOURS: tuple[str, ...] = ()
 """The instruction sets that it can use here, the fastest first; empty where it is not there."""
@@ -17,3 +17,17 @@ except ImportError as error:
     MISSING = f"cannot be loaded: {error}"
 else:
     FLAVOURS = tuple(native.flavours())
+
+_inexact = False
+
+
+def use_inexact(allowed: bool) -> None:
+    """Whether native code may be used in this process where it differs from torch in the last digits: in cells whose engine
+    is native, as their records say."""
+    global _inexact
+    _inexact = allowed
+
+
+def inexact() -> str | None:
+    """The instruction set for such code, or None where torch has to do it."""
+    return FLAVOURS[0] if _inexact and FLAVOURS else None

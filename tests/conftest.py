@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from fflbench import extension
 from fflbench.contracts import Layout, Parameter, Rng, Round, TaskView, Upload
 
 torch.set_num_threads(1)
@@ -32,6 +33,14 @@ def flat_layout(size: int, last_layer: int = 0) -> Layout:
             Parameter("out.bias", (1,), size - 1, 1, True),
         )
     )
+
+
+@pytest.fixture(autouse=True)
+def torch_where_it_differs() -> Iterator[None]:
+    """A test that computes a cell leaves no trace in how the next one computes."""
+    extension.use_inexact(False)
+    yield
+    extension.use_inexact(False)
 
 
 @pytest.fixture

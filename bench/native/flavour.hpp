@@ -13,6 +13,7 @@
 #include "loss.hpp"
 #include "optimiser.hpp"
 #include "selection.hpp"
+#include "gram.hpp"
 
 const Kernels FFL_TABLE{
     FFL_NAME,
@@ -41,4 +42,5 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::sgd,
     FFL_FLAVOUR::adam,
     FFL_FLAVOUR::ranked,
+    FFL_FLAVOUR::gram,
 };

@@ -41,6 +41,7 @@ struct Kernels {
   void (*adam)(const Optimiser&, long step, long size, const float* gradient, float* parameters, float* first,
                float* second);
   bool (*ranked)(const Matrix& rows, const Network&, bool mean, long stretch, float* buffer, float* to);
+  void (*gram)(const Matrix& rows, const float* origin, long stretch, float* buffer, double* to);
 };
 
 #if defined(__x86_64__)

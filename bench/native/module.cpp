@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <optional>
 #include <stdexcept>
 
 #include "buffer.hpp"
@@ -15,10 +16,12 @@ namespace fflbench {
 namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
+using Doubles = py::array_t<double, py::array::c_style>;
 using Comparators = py::array_t<int, py::array::c_style>;
 using Ranks = py::array_t<int, py::array::c_style>;
 using Integers = py::array_t<std::int64_t, py::array::c_style>;
 
+constexpr long STRETCH = 1 << 9;  // Columns of an inner product that are summed in single precision.
 constexpr long MOST_BUFFERED = 1 << 16, LONGEST = 1 << 10;  // Numbers in a selection's buffer, and columns.
 
 // The instruction sets that this processor has, the fastest first.
@@ -99,15 +102,20 @@ std::vector<std::vector<Floats>> masks(Program& program, const std::vector<long>
   return batches;
 }
 
-// The rows at some ranks of every column, or their mean; false if there is a NaN, and nothing is right then.
-bool ranked(const py::array_t<float>& rows, const Comparators& network, const Ranks& ranks, Floats& to, bool mean,
-            const std::string& flavour) {
+Matrix matrix_of(const py::array_t<float>& rows) {
   need(rows.ndim() == 2 && rows.shape(0) >= 1 && (rows.shape(1) < 2 || rows.strides(1) == sizeof(float)),
        "rows: need [n, d] with neighbours in a row side by side");
   need(rows.strides(0) % long(sizeof(float)) == 0, "rows: need a stride of whole numbers");
+  return {rows.data(), long(rows.shape(0)), long(rows.shape(1)), long(rows.strides(0)) / long(sizeof(float))};
+}
+
+// The rows at some ranks of every column, or their mean; false if there is a NaN, and nothing is right then.
+bool ranked(const py::array_t<float>& rows, const Comparators& network, const Ranks& ranks, Floats& to, bool mean,
+            const std::string& flavour) {
+  const Matrix matrix = matrix_of(rows);
   need(network.ndim() == 2 && network.shape(1) == 3, "network: need [comparators, 3]");
   need(ranks.ndim() == 1 && ranks.size() >= 1, "ranks: need at least one");
-  const long count = long(rows.shape(0)), columns = long(rows.shape(1));
+  const long count = matrix.count, columns = matrix.columns;
   for (long i = 0; i < network.shape(0); ++i)
     for (long end = 0; end < 2; ++end)
       need(network.at(i, end) >= 0 && network.at(i, end) < count, "network: found a row that does not exist");
@@ -117,7 +125,6 @@ bool ranked(const py::array_t<float>& rows, const Comparators& network, const Ra
   static_assert(sizeof(Comparator) == 3 * sizeof(int));
   const Network given{reinterpret_cast<const Comparator*>(network.data()), long(network.shape(0)), ranks.data(),
                       long(ranks.size())};
-  const Matrix matrix{rows.data(), count, columns, long(rows.strides(0)) / long(sizeof(float))};
   const Kernels& kernels = kernels_of(flavour);
   const long stretch = std::max(WIDEST, std::min(MOST_BUFFERED / count, LONGEST) / WIDEST * WIDEST);
   Buffer buffer;
@@ -125,6 +132,24 @@ bool ranked(const py::array_t<float>& rows, const Comparators& network, const Ra
   float* results = to.mutable_data();
   const py::gil_scoped_release released;
   return kernels.ranked(matrix, given, mean, stretch, buffer.get(), results);
+}
+
+// Inner products of rows as seen from an origin, or from their mean where there is none.
+Doubles gram(const py::array_t<float>& rows, const std::optional<Floats>& origin, const std::string& flavour) {
+  const Matrix matrix = matrix_of(rows);
+  need(!origin || origin->size() == matrix.columns, "origin: need as many entries as a row has");
+  const Kernels& kernels = kernels_of(flavour);
+  Doubles products({matrix.count, matrix.count});
+  double* to = products.mutable_data();
+  const float* from = origin ? origin->data() : nullptr;
+  const py::gil_scoped_release released;
+  std::fill(to, to + matrix.count * matrix.count, 0.0);
+  Buffer buffer;
+  buffer.reserve((matrix.count + 4) * (STRETCH + GROUP));  // A row for the origin, and zeros up to a whole tile.
+  kernels.gram(matrix, from, STRETCH, buffer.get(), to);
+  for (long i = 0; i < matrix.count; ++i)
+    for (long j = 0; j < i; ++j) to[j * matrix.count + i] = to[i * matrix.count + j];
+  return products;
 }
 
 Description describe(const std::string& kind, long weight, long bias, long mean, long variance, long outputs,
@@ -139,10 +164,11 @@ Description describe(const std::string& kind, long weight, long bias, long mean,
 
 PYBIND11_MODULE(_native, module) {
   using namespace fflbench;
-  module.doc() = "Training and evaluation of straight-line networks, and selection of ranks, on the CPU.";
+  module.doc() = "Training and evaluation of straight-line networks, ranks and inner products, on the CPU.";
   module.def("flavours", &flavours);
   module.def("ranked", &ranked, py::arg("rows").noconvert(), "network"_a, "ranks"_a, py::arg("to").noconvert(), "mean"_a,
              "flavour"_a);
+  module.def("gram", &gram, py::arg("rows").noconvert(), py::arg("origin").none(true), "flavour"_a);
   py::class_<Description>(module, "Layer")
       .def(py::init(&describe), "kind"_a, py::kw_only(), "weight"_a = -1, "bias"_a = -1, "mean"_a = -1,
            "variance"_a = -1, "outputs"_a = 0, "kernel"_a = std::pair<long, long>(1, 1), "stride"_a = 1, "padding"_a = 0,

@@ -2,33 +2,74 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from fflbench import extension
 from fflbench.blocks import columns_at_once
 
-_CANCELLED = 1e-9
+_CANCELLED, _CANCELLED_NATIVE = 1e-9, 1e-3
 """Below this share of the norms, a distance from inner products has lost its digits."""
+
+_TINY = 1e-24
+"""Squares below this leave the range of single precision."""
 
 BLOCK = 1 << 16
 """How many columns are worked on in double precision at once."""
 
 
 def squared_distances(rows: Tensor, block: int = BLOCK) -> Tensor:
-    """[n, n] float64 from rows [n, d]: inner products of centred rows in double precision, block by block; pairs that
-    are much closer to each other than to the centre are measured directly."""
-    n = len(rows)
-    gram = torch.zeros(n, n, dtype=torch.float64, device=rows.device)
+    """[n, n] float64 from rows [n, d]: inner products of centred rows, block by block; rows that are much closer to each
+    other than to the centre are measured again from their own."""
+    gram, cancelled = _native(rows), _CANCELLED_NATIVE
+    if gram is None:
+        gram, cancelled = _about_the_mean(rows, block), _CANCELLED
+    norms = gram.diagonal()
+    sums = norms[:, None] + norms[None]
+    distances = (sums - 2 * gram).clamp_(min=0).fill_diagonal_(0)
+    close = (distances <= cancelled * sums).fill_diagonal_(False)
+    if not bool(close.any()):
+        return distances
+    count, label = connected_components(close.cpu().numpy(), directed=False)
+    for group in (np.flatnonzero(label == one) for one in range(count)):
+        if len(group) == len(rows):
+            return _one_by_one(rows, distances, close)
+        if len(group) > 1:
+            index = torch.from_numpy(group).to(rows.device)
+            distances[index[:, None], index] = squared_distances(rows[index], block)
+    return distances
+
+
+def _about_the_mean(rows: Tensor, block: int) -> Tensor:
+    """Inner products [n, n] of rows [n, d] seen from their mean."""
+    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
     for part in torch.split(rows, min(block, columns_at_once(rows)), dim=1):
         wide = part.double()
         wide = wide - wide.mean(0)
         gram += wide @ wide.T
-    norms = gram.diagonal()
-    sums = norms[:, None] + norms[None]
-    distances = (sums - 2 * gram).clamp_(min=0)
-    for i, j in (distances <= _CANCELLED * sums).triu(1).nonzero().tolist():
+    return gram
+
+
+def _native(rows: Tensor, origin: Tensor | None = None) -> Tensor | None:
+    """The same, or as seen from `origin` [d], in native code and mostly single precision: None where that is not to be used,
+    or numbers are too large or too small for it."""
+    flavour = extension.inexact()
+    usable = flavour and rows.device.type == "cpu" and rows.dtype == torch.float32 and rows.numel() and rows.stride(1) == 1
+    if not flavour or not usable:
+        return None
+    seen = None if origin is None else origin.float().contiguous().numpy()
+    gram = torch.from_numpy(extension.native.gram(rows.detach().numpy(), seen, flavour))
+    good = bool(torch.isfinite(gram).all()) and float(gram.diagonal().max()) > _TINY * rows.shape[1]
+    return gram if good else None
+
+
+def _one_by_one(rows: Tensor, distances: Tensor, pairs: Tensor) -> Tensor:
+    """The distances with these `pairs` [n, n] measured without inner products."""
+    for i, j in pairs.triu(1).nonzero().tolist():
         distances[i, j] = distances[j, i] = _apart(rows[i], rows[j])
-    return distances.fill_diagonal_(0)
+    return distances
 
 
 def _apart(first: Tensor, second: Tensor) -> float:
@@ -38,6 +79,8 @@ def _apart(first: Tensor, second: Tensor) -> float:
 
 def inner_products(rows: Tensor, origin: Tensor | None = None, block: int = BLOCK) -> Tensor:
     """[n, n] float64: the inner products of rows [n, d] as seen from `origin` [d] (default: zero)."""
+    if origin is not None and (found := _native(rows, origin)) is not None:
+        return found
     gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
     block = min(block, columns_at_once(rows))
     for begin in range(0, rows.shape[1], block):
@@ -65,6 +108,9 @@ def central_row(distances: Tensor) -> int:
 
 
 def seen_from_centre(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Inner products [n, n] of rows [n, d] as seen from the most central one, and the squared distances to it [n]."""
-    gram = inner_products(rows, rows[central_row(squared_distances(rows))])
-    return gram, gram.diagonal()
+    """Inner products [n, n] of rows [n, d] as seen from the most central one, and the squared distances to it [n]. Between
+    three points distances say everything: what two see of each other from the third is half of what they lie farther from it
+    than from each other."""
+    distances = squared_distances(rows)
+    away = distances[central_row(distances)]
+    return (away[:, None] + away[None] - distances) / 2, away

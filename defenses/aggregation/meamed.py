@@ -32,18 +32,13 @@ class MeaMed(Tolerance, Aggregator):
 
 def mean_near_median(rows: Tensor, count: int, block: int = 1 << 16) -> Tensor:
     """Per coordinate of rows [n, d] the mean of the `count` values nearest the median. They are neighbours in order: the
-    farther end is dropped until that many are left; of two ends equally far, the upper."""
-    means = []
+    window moves up while its lower end is farther from the median than what comes after its upper end."""
+    n, means = len(rows), []
+    rank = torch.arange(n, device=rows.device)[:, None]
     for part in torch.split(rows, block, dim=1):
         ordered = sorted_columns(part)
         centre = middle(ordered)
-        low = torch.zeros_like(centre, dtype=torch.long)
-        high = low + len(rows) - 1
-        for _ in range(len(rows) - count):
-            below = centre - ordered.gather(0, low[None])[0]
-            above = ordered.gather(0, high[None])[0] - centre
-            low, high = torch.where(below > above, low + 1, low), torch.where(below > above, high, high - 1)
-        rank = torch.arange(len(rows), device=rows.device)[:, None]
+        start = (centre - ordered[: n - count] > ordered[count:] - centre).sum(0)
         # Masked, not subtracted: a sum that held a huge value has lost the small ones.
-        means.append(torch.where((rank >= low) & (rank <= high), ordered, 0).sum(0) / count)
+        means.append(torch.where((rank >= start) & (rank < start + count), ordered, 0).sum(0) / count)
     return torch.cat(means)
