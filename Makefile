@@ -19,7 +19,9 @@ lint: $(VENV)/installed-test
 	MYPYPATH=build/typecheck $(BIN)/mypy -p fflbench
 
 bench: $(VENV)/installed-test
-	$(BIN)/python -m pytest -o addopts= tests/benchmarks --benchmark-only
+	mkdir -p build
+	$(BIN)/python -m pytest -o addopts= tests/benchmarks --benchmark-only --benchmark-timer=time.process_time --benchmark-json=build/benchmarks.json
+	$(BIN)/python tools/build_performance.py --show build/benchmarks.json
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

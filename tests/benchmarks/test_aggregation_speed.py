@@ -20,6 +20,7 @@ from fflbench.defenses.aggregation.distances import squared_distances
 from fflbench.defenses.aggregation.geometric_median import GeometricMedian
 from fflbench.defenses.aggregation.median import coordinate_median
 from fflbench.defenses.aggregation.sorting import mean_of_ranks
+from tests.benchmarks.ways import compared
 
 SIZES = [(20, 100_000), (20, 1_000_000), (50, 1_000_000), (100, 1_000_000), (1000, 100_000)]
 
@@ -39,18 +40,18 @@ def rows_of(n: int, d: int) -> Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(0))
 
 
-def group(benchmark: Any, rule: str, n: int, d: int) -> None:
-    benchmark.group = f"{rule}, {n} uploads of {d:,}"
+def group(benchmark: Any, rule: str, n: int, d: int, way: str) -> None:
+    compared(benchmark, f"{rule}, {n:,} uploads of {d:,}", way)
 
 
 @pytest.mark.parametrize(("n", "d"), SIZES)
 class TestMedian:
     def test_ours(self, benchmark: Any, engine: str, n: int, d: int) -> None:
-        group(benchmark, "median", n, d)
+        group(benchmark, "median", n, d, engine)
         benchmark(coordinate_median, rows_of(n, d))
 
     def test_numpy(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "median", n, d)
+        group(benchmark, "median", n, d, "numpy.median")
         rows = rows_of(n, d).numpy()
         benchmark(lambda: np.median(rows, axis=0))
 
@@ -58,11 +59,11 @@ class TestMedian:
 @pytest.mark.parametrize(("n", "d"), SIZES)
 class TestTrimmedMean:
     def test_ours(self, benchmark: Any, engine: str, n: int, d: int) -> None:
-        group(benchmark, "trimmed mean", n, d)
+        group(benchmark, "trimmed mean", n, d, engine)
         benchmark(mean_of_ranks, rows_of(n, d), range(n // 5, n - n // 5))
 
     def test_sorted_by_torch(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "trimmed mean", n, d)
+        group(benchmark, "trimmed mean", n, d, "torch.sort")
         rows = rows_of(n, d)
         benchmark(lambda: rows.sort(dim=0).values[n // 5 : n - n // 5].mean(0))
 
@@ -70,16 +71,16 @@ class TestTrimmedMean:
 @pytest.mark.parametrize(("n", "d"), SIZES[:4])
 class TestDistances:
     def test_ours(self, benchmark: Any, engine: str, n: int, d: int) -> None:
-        group(benchmark, "squared distances", n, d)
+        group(benchmark, "squared distances", n, d, engine)
         benchmark(squared_distances, rows_of(n, d))
 
     def test_cdist(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "squared distances", n, d)
+        group(benchmark, "squared distances", n, d, "torch.cdist")
         rows = rows_of(n, d)
         benchmark(lambda: torch.cdist(rows, rows))
 
     def test_pair_by_pair(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "squared distances", n, d)
+        group(benchmark, "squared distances", n, d, "pair by pair")
         rows = rows_of(n, d)
         benchmark(lambda: [(rows[i] - rows[j]).square().sum() for i in range(n) for j in range(i)])
 
@@ -87,11 +88,11 @@ class TestDistances:
 @pytest.mark.parametrize(("n", "d"), [(20, 100_000), (100, 100_000)])
 class TestRules:
     def test_geometric_median(self, benchmark: Any, engine: str, n: int, d: int, make_round: Callable[..., Round]) -> None:
-        group(benchmark, "geometric median, 3 steps", n, d)
+        group(benchmark, "geometric median, 3 steps", n, d, engine)
         _aggregated(benchmark, GeometricMedian(iterations=3), rows_of(n, d), make_round)
 
     def test_geometric_median_plainly(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "geometric median, 3 steps", n, d)
+        group(benchmark, "geometric median, 3 steps", n, d, "row by row")
         rows = rows_of(n, d)
 
         def weiszfeld() -> Tensor:
@@ -104,12 +105,12 @@ class TestRules:
         benchmark(weiszfeld)
 
     def test_bulyan(self, benchmark: Any, engine: str, n: int, d: int, make_round: Callable[..., Round]) -> None:
-        group(benchmark, "Bulyan", n, d)
+        group(benchmark, "Bulyan", n, d, engine)
         _aggregated(benchmark, Bulyan(), rows_of(n, d), make_round)
 
     def test_bulyan_plainly(self, benchmark: Any, n: int, d: int) -> None:
         """Krum anew, distances and all, for each upload that is chosen."""
-        group(benchmark, "Bulyan", n, d)
+        group(benchmark, "Bulyan", n, d, "Krum anew each time")
         rows, f = rows_of(n, d), n // 5
 
         def bulyan() -> Any:

@@ -24,6 +24,7 @@ from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
 from fflbench.models.mlp import MLP, AdultMLP
 from fflbench.models.small_cnns import LeNet, MnistCNN, StridedCNN
+from tests.benchmarks.ways import compared
 
 IMAGE = (1, 28, 28)
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
@@ -64,6 +65,17 @@ def naive_round(model: nn.Module, peers: list[Examples]) -> list[dict[str, Tenso
     return updates
 
 
+@torch.no_grad()
+def naive_evaluation(model: nn.Module, examples: Examples) -> tuple[float, float]:
+    """The loss in one pass, the accuracy in another."""
+    loss, right = 0.0, 0
+    for inputs, targets in DataLoader(OneByOne(examples), batch_size=64):
+        loss += float(task_loss(model(inputs), targets)) * len(targets)
+    for inputs, targets in DataLoader(OneByOne(examples), batch_size=64):
+        right += int((model(inputs).argmax(1) == targets).sum())
+    return loss / len(examples), right / len(examples)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Any:
     threads = torch.get_num_threads()
@@ -77,6 +89,7 @@ def one_thread() -> Any:
 def test_a_round_of_10_peers_with_600_examples(benchmark: Any, name: str, way: str) -> None:
     if way == "native" and not FLAVOURS:
         pytest.skip("the native loop was not built")
+    compared(benchmark, f"training, {name}, a round of {PEERS} peers", "DataLoader, deep copies" if way == "naive" else way)
     build, shape, classes = MODELS[name]
     peers = [Examples(torch.rand(600, *shape), torch.randint(0, classes, (600,))) for _ in range(PEERS)]
     if way == "naive":
@@ -92,8 +105,16 @@ def test_a_round_of_10_peers_with_600_examples(benchmark: Any, name: str, way: s
     assert all(update.abs().max() > 0 for update in updates)
 
 
-@pytest.mark.parametrize("way", ["native", "torch"])
+TWICE = "DataLoader, once for the loss and once for the accuracy"
+
+
+@pytest.mark.parametrize("way", ["native", "torch", TWICE])
 def test_evaluation_of_10_000_images(benchmark: Any, way: str) -> None:
+    compared(benchmark, "evaluation, mnist-cnn, 10,000 images", way)
+    if way == TWICE:
+        model, examples = MnistCNN(10).eval(), Examples(torch.rand(10_000, *IMAGE), torch.randint(0, 10, (10_000,)))
+        benchmark.pedantic(lambda: naive_evaluation(model, examples), rounds=3, warmup_rounds=1)
+        return
     network, images = Network(MnistCNN(10), torch.device("cpu")), torch.rand(10_000, *IMAGE)
     network.model.eval()
     native = native_model(network, Execution(engine="native" if way == "native" else "torch"), images)

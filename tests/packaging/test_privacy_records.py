@@ -1,22 +1,13 @@
-"""docs/ffl-privacy.md is what its tool writes from the committed records, and those are of the suite that it names."""
+"""The committed records of ffl-privacy are of the suite."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from fflbench.leaderboard.results import load_results
 from fflbench.suite import load_suite
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_the_page_is_up_to_date() -> None:
-    done = subprocess.run(
-        [sys.executable, "tools/build_privacy.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_records_are_of_the_whole_suite() -> None:

@@ -1,0 +1,11 @@
+"""How a benchmark says what it measures: rows of one group do the same work in different ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def compared(benchmark: Any, work: str, way: str) -> None:
+    """`way` is `native` or `torch` for our code with and without its native part, or names another way to do the work."""
+    benchmark.group = work
+    benchmark.extra_info["way"] = way
