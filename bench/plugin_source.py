@@ -90,8 +90,15 @@ def defaults(target: str) -> dict[str, Any]:
     for node in owner.body:
         if isinstance(node, ast.AnnAssign) and node.value is not None:
             with suppress(ValueError):
-                known[ast.unparse(node.target)] = ast.literal_eval(node.value)
+                known[ast.unparse(node.target)] = _value(node.value)
     return known
+
+
+def _value(node: ast.expr) -> Any:
+    """A plain value, or the ratio of two. Raises `ValueError` for anything else."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return ast.literal_eval(node.left) / ast.literal_eval(node.right)
+    return ast.literal_eval(node)
 
 
 def tool(target: str) -> Tool | None:

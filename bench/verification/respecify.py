@@ -9,6 +9,7 @@ from typing import Any
 from fflbench import registry
 from fflbench.composition import resolve_defense
 from fflbench.errors import UserError
+from fflbench.meaning import meaning
 from fflbench.parameters import schema
 from fflbench.records import Specification
 from fflbench.suite import resolve_attack, resolve_task
@@ -33,7 +34,7 @@ def respecify(spec: Specification, paths: bool = False) -> Specification:
         defense=resolve_defense({"pipeline": pipeline, "label": defense.label}, "defense"),
         seed=spec.seed,
     )  # fmt: skip
-    if found != spec:
+    if meaning(found) != meaning(spec):
         raise UserError(f"{_first_difference(spec, found)}: this version of fflbench makes another cell of it")
     return found
 
