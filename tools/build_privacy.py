@@ -23,6 +23,9 @@ DEFENSES = {"fedavg": "FedAvg", "ffl, exchange 0.05": "0.05", "ffl, exchange 0.1
             "ffl, exchange 0.5": "0.5", "secure-aggregation": "secure aggregation"}  # fmt: skip
 IMAGES = {
     "inverting-gradients": "one upload",
+    "mask-guessing": "one upload, guessing the mask",
+    "inverting-gradients, 1500 steps": "one upload, 1,500 steps",
+    "mask-guessing, 1500 steps": "one upload, guessing the mask, 1,500 steps",
     "fragment-inversion": "one upload and the mask",
     "pair-sum": "both uploads of a pair: their sum",
     "pair-unmixing": "both uploads of a pair: sum and difference",
@@ -33,8 +36,8 @@ IMAGES = {
     "averaged-rounds, median": "all rounds: median",
     "averaged-rounds, mean": "all rounds: mean",
 }
-TASKS = ("one image, CNN", "four images, CNN", "one image, MLP", "one image, five rounds, CNN",
-         "one image, fifteen rounds, CNN", "who is who after one round, CNN",
+TASKS = ("one image, CNN", "one image, CNN, with patience", "four images, CNN", "one image, MLP",
+         "one image, five rounds, CNN", "one image, fifteen rounds, CNN", "who is who after one round, CNN",
          "who is who after nine rounds, CNN")  # fmt: skip
 LINKS = {
     "linkage by direction": "direction of updates",

@@ -17,8 +17,10 @@ from fflbench import registry
 from fflbench.attacks.reconstruction.averaged_rounds import AveragedRounds
 from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
 from fflbench.attacks.reconstruction.linkage import Linkage
+from fflbench.attacks.reconstruction.mask_guessing import agreeing_cost
 from fflbench.attacks.reconstruction.pair_sum import pair_of
 from fflbench.attacks.reconstruction.pair_unmixing import PairUnmixing, unchanged, unmixed_cost
+from fflbench.attacks.reconstruction.simulation import cosine_cost
 from fflbench.clock import Clock
 from fflbench.contracts import Observation, Reconstruction, Rng, Sight, Upload, Visibility
 from fflbench.defenses.ffl.mixing import FragmentMixing
@@ -36,7 +38,7 @@ from tests.attacks.test_pairs import TASK, best, pair
 SUITE = """
 name = "o"
 seeds = [0]
-defenses = [{{ label = "d", name = "{defense}" }}]
+defenses = [{{ label = "d", name = "{defense}"{more} }}]
 [reconstruction]
 attacks = [{attack}]
 [[reconstruction.tasks]]
@@ -52,9 +54,9 @@ View = tuple[Seen, list[Observation]]
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., View]:
     """Runs a cell; what the observer was shown for each victim is kept on the way."""
 
-    def run(attack: str, settings: str, defense: str = "ffl") -> View:
+    def run(attack: str, settings: str, defense: str = "ffl", more: str = "") -> View:
         path, shown = tmp_path / "o.toml", list[Observation]()
-        path.write_text(SUITE.format(attack=attack, settings=settings, defense=defense))
+        path.write_text(SUITE.format(attack=attack, settings=settings, defense=defense, more=more))
         spec = load_suite(str(path)).cells()[0]
         kind = registry.load("attacks", spec.attack.name)
         original = kind.reconstruct
@@ -264,7 +266,7 @@ def test_what_does_not_fit_is_said_before_anything_runs(
     attack: str, defense: str, more: str, why: str | None, tmp_path: Path
 ) -> None:
     path = tmp_path / "o.toml"
-    path.write_text(SUITE.format(attack=attack, settings=more, defense=defense))
+    path.write_text(SUITE.format(attack=attack, settings=more, defense=defense, more=""))
     assert incompatibility(load_suite(str(path)).cells()[0], TASK) == why
 
 
@@ -272,7 +274,7 @@ def test_one_round_is_not_written_down(tmp_path: Path) -> None:
     """Records from before there could be several mean the same."""
     path = tmp_path / "o.toml"
     for settings_, written in (("", None), ("rounds = 1", None), ("rounds = 3", 3)):
-        path.write_text(SUITE.format(attack='"linkage"', settings=settings_, defense="ffl"))
+        path.write_text(SUITE.format(attack='"linkage"', settings=settings_, defense="ffl", more=""))
         assert load_suite(str(path)).cells()[0].task.settings.get("rounds") == written
 
 
@@ -281,3 +283,23 @@ def _seen(rounds: tuple[Sight, ...], victim: int, layout: Any = None) -> Observa
     row: Tensor | None = upload.row_of(victim)
     update = torch.zeros(upload.rows.shape[1]) if row is None else row
     return Observation(StridedCNN((1, 28, 28), 10), layout, update, upload, TASK, 1, 1.0, 1, None, victim, rounds=rounds)
+
+
+class TestGuessedMask:
+    def test_only_the_entries_that_agree_most_count(self, make_round: Callable[..., Any]) -> None:
+        """At the victim's own examples the guess is right where the upload is its own, whatever the rest holds."""
+        batches, seen = pair(lambda: StridedCNN((1, 28, 28), 10), make_round, rate=0.01, share=0.3)
+        inputs, labels = TASK.normalise(batches[0].inputs), batches[0].targets
+        own, mixed = agreeing_cost(seen, keep=0.1), agreeing_cost(seen, keep=1.0)
+        assert float(own(inputs, labels).detach()) < 0.1 < float(mixed(inputs, labels).detach())
+        plain = cosine_cost(seen)(inputs, labels)
+        assert float(mixed(inputs, labels).detach()) == pytest.approx(float(plain.detach()), abs=1e-6)
+
+    def test_one_upload_is_enough_at_a_small_share(self, watched: Callable[..., View]) -> None:
+        shape = "learning_rate = 1.0\npeers = 4\nvictims = 4"
+        guessed, shown = watched('{ name = "mask-guessing", steps = 400, total_variation = 1e-3 }', shape,
+                                 more=", exchange = 0.2")  # fmt: skip
+        plain, _ = watched('{ name = "inverting-gradients", steps = 400, total_variation = 1e-3 }', shape,
+                           more=", exchange = 0.2")  # fmt: skip
+        assert shown[0].own is None
+        assert guessed.metrics["psnr"] > plain.metrics["psnr"] + 4
