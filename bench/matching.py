@@ -56,7 +56,8 @@ def _unfit_observer(spec: Specification, defense: Defense, attack: Reconstructio
     if settings.rounds < attack.least_rounds:
         return f"{name} needs {attack.least_rounds} observed rounds, the task has {settings.rounds}"
     if attack.curious > settings.peers - 2:
-        return f"{name} has {attack.curious} curious peers beside the victim and another one, the task has {settings.peers}"
+        needed = f"{attack.curious + 2} peers: the victim, another one and {attack.curious} curious"
+        return f"{name} needs {needed}; the task has {settings.peers}"
     if attack.one_gradient and settings.steps > 1:
         return f"{name} needs one gradient, the update is of {settings.steps} steps"
     reason = _unfit_stage(defense, settings.peers, task)

@@ -258,7 +258,7 @@ class TestLinkage:
         ('"fragment-inversion"', "mean", "", "FragmentInversion is after peers that exchanged fragments, here nobody exchanges any"),
         ('"pair-unmixing"', "mean", "", "PairUnmixing is after peers that exchanged fragments, here nobody exchanges any"),
         ('{ name = "collusion", curious = 3 }', "ffl", "peers = 4",
-         "Collusion has 3 curious peers beside the victim and another one, the task has 4"),
+         "Collusion needs 5 peers: the victim, another one and 3 curious; the task has 4"),
         ('{ name = "collusion", curious = 2 }', "ffl", "peers = 4", None),
     ],
 )  # fmt: skip
