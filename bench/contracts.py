@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from fflbench.dataset import DataKind, Dataset, Examples, LoadedData
@@ -181,6 +182,11 @@ class Observation:
     def gradient(self) -> Tensor:
         """The mean gradient [d] that the update shows: exact for one step, the average over several."""
         return -self.update / (self.learning_rate * self.steps)
+
+    @property
+    def history(self) -> Tensor:
+        """What reached the server of the victim [k, d], in the order of the k rounds in which it did."""
+        return torch.stack([row for sight in self.rounds if (row := sight.upload.row_of(self.victim)) is not None])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fflbench.errors import UserError
-from fflbench.extension import use_inexact
 
 Precision = Literal["float32", "bfloat16"]
 Engine = Literal["auto", "native", "torch"]
@@ -37,6 +36,8 @@ class Execution:
     def prepare(self) -> None:
         """Set torch and the native code up for this process."""
         import torch
+
+        from fflbench.extension import use_inexact
 
         use_inexact(self.engine == "native")
         torch.set_num_threads(self.threads)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
@@ -30,5 +29,4 @@ class AveragedRounds(InvertingGradients):
 
     def common(self, seen: Observation) -> Tensor:
         """What the victim's uploads [d] of all rounds have in common; a sum is of everybody's."""
-        rows = torch.stack([row for sight in seen.rounds if (row := sight.upload.row_of(seen.victim)) is not None])
-        return rows.median(0).values if self.by == "median" else rows.mean(0)
+        return seen.history.median(0).values if self.by == "median" else seen.history.mean(0)

@@ -26,9 +26,8 @@ class Linkage(ReconstructionAttack):
     by: Literal["direction", "signs", "norms"] = "direction"
 
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
-        known = [row for sight in seen.rounds if (row := sight.upload.row_of(seen.victim)) is not None]
         assert seen.unnamed is not None
-        before, now = (self._features(rows.nan_to_num(0.0, 0.0, 0.0), seen) for rows in (torch.stack(known), seen.unnamed))
+        before, now = (self._features(rows.nan_to_num(0.0, 0.0, 0.0), seen) for rows in (seen.history, seen.unnamed))
         profile = before.mean(0)
         if self.by == "norms":
             return Reconstruction(None, links=-(now - profile).square().sum(1))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fflbench.attacks.reconstruction.pair_sum import PairSum
-from fflbench.attacks.reconstruction.simulation import Cost, seen_direction, simulated_direction
+from fflbench.attacks.reconstruction.simulation import Cost, cosine_to, seen_direction, simulated_direction
 from fflbench.contracts import Observation
 
 
@@ -27,15 +27,12 @@ class PairUnmixing(PairSum):
 def unmixed_cost(seen: Observation, both: Tensor) -> Cost:
     """1 - cosine of what a swap cannot change, simulated for the first and the second half of the inputs, and seen."""
     target = unchanged(*(seen_direction(replace(seen, update=row)) for row in both))
-    target = target / target.norm().clamp(min=1e-12)
 
-    def cost(inputs: Tensor, labels: Tensor) -> Tensor:
+    def simulated(inputs: Tensor, labels: Tensor) -> Tensor:
         parts = zip(inputs.chunk(2), labels.chunk(2), strict=True)
-        simulated = unchanged(*(simulated_direction(seen, mine, told) for mine, told in parts))
-        similarity: Tensor = simulated @ target / simulated.norm().clamp(min=1e-12)
-        return 1 - similarity
+        return unchanged(*(simulated_direction(seen, mine, told) for mine, told in parts))
 
-    return cost
+    return cosine_to(target, simulated)
 
 
 def unchanged(first: Tensor, second: Tensor) -> Tensor:

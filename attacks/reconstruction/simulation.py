@@ -13,8 +13,10 @@ from torch.nn import functional as F
 from fflbench.contracts import Observation
 from fflbench.federation.loss import task_loss
 
+Simulated = Callable[[Tensor, Tensor], Tensor]
+"""From inputs as the model is fed them and labels to what a victim with them would have shown."""
 Cost = Callable[[Tensor, Tensor], Tensor]
-"""From inputs as the model is fed them and labels to one number that is least for the victim's own."""
+"""From the same to one number that is least for the victim's own."""
 
 
 def seen_direction(seen: Observation) -> Tensor:
@@ -52,13 +54,22 @@ def loss(outputs: Tensor, labels: Tensor) -> Tensor:
 def cosine_cost(seen: Observation, kept: Tensor | None = None) -> Cost:
     """1 - cosine of simulated and seen direction, over the entries `kept` [trainable] if given; 1 when nothing was seen."""
     target = seen_direction(seen) if kept is None else seen_direction(seen)[kept]
+
+    def simulated(inputs: Tensor, labels: Tensor) -> Tensor:
+        direction = simulated_direction(seen, inputs, labels)
+        return direction if kept is None else direction[kept]
+
+    return cosine_to(target, simulated)
+
+
+def cosine_to(target: Tensor, simulated: Simulated) -> Cost:
+    """1 - cosine of what is `simulated` from inputs and labels with the target [k]; 1 when that is zero."""
     norm = target.norm()
-    target = target / norm if norm > 0 else target
+    unit = target / norm if norm > 0 else target
 
     def cost(inputs: Tensor, labels: Tensor) -> Tensor:
-        simulated = simulated_direction(seen, inputs, labels)
-        simulated = simulated if kept is None else simulated[kept]
-        similarity: Tensor = simulated @ target / simulated.norm().clamp(min=1e-12)
+        found = simulated(inputs, labels)
+        similarity: Tensor = found @ unit / found.norm().clamp(min=1e-12)
         return 1 - similarity
 
     return cost

@@ -12,7 +12,7 @@ from torch import nn
 from fflbench import registry
 from fflbench.clock import Clock
 from fflbench.composition import Defense, build_defense
-from fflbench.contracts import Examples, Observation, Reconstruction, ReconstructionAttack, Sight, Visibility
+from fflbench.contracts import Examples, Observation, Reconstruction, ReconstructionAttack, Sight
 from fflbench.execution import Execution
 from fflbench.federation.checks import checked_reconstruction
 from fflbench.federation.leakage import Candidates, Seen, Victim, measured
@@ -49,15 +49,17 @@ def observe(spec: Specification, execution: Execution, clock: Clock, progress: P
     if saved:
         kept.restore(saved["kept"])
         guesses = [values and Reconstruction(**values) for values in saved["guesses"]]
-    sights = [_sights(victim, attack, rounds, scene) for victim in range(settings.victims)]
-    for victim in range(len(guesses), settings.victims):
-        descents = Descents(keeper, state, saved.pop("descents", ()))
-        with clock.phase("reconstruction"):
-            guesses.append(_guess(victim, attack, network, (sights[victim], rounds), scene, descents))
-        progress(victim + 1, settings.victims)
-        if keeper.due() and victim + 1 < settings.victims:
-            keeper.save(state())
-    victims = [_victim(victim, guess, sights[victim][-1], scene) for victim, guess in enumerate(guesses)]
+    victims = list[Victim]()
+    for victim in range(settings.victims):
+        sights = _sights(victim, attack, rounds, scene)
+        if victim == len(guesses):
+            descents = Descents(keeper, state, saved.pop("descents", ()))
+            with clock.phase("reconstruction"):
+                guesses.append(_guess(victim, attack, network, (sights, rounds), scene, descents))
+            progress(victim + 1, settings.victims)
+            if keeper.due() and victim + 1 < settings.victims:
+                keeper.save(state())
+        victims.append(_victim(victim, guesses[victim], sights[-1], scene))
     with clock.phase("evaluation"):
         seen = measured(task, victims, settings.labels_known, attack, rng)
     upload = rounds[-1].upload
@@ -97,8 +99,8 @@ def _guess(
     settings, batch, linking = scene.settings, scene.batches[victim], attack.guesses == "links"
     last = sights[-2] if linking else sights[-1]
     upload, device = last.upload, last.start.device
-    summed = upload.visibility is Visibility.SUM
-    if not summed and (victim not in upload.peers or victim not in sights[-1].upload.peers):
+    update = upload.row_of(victim)
+    if update is None or sights[-1].upload.row_of(victim) is None:
         return None
     network.load(last.start)
     network.model.eval()
@@ -107,7 +109,7 @@ def _guess(
     seen = Observation(
         model=network.model,
         layout=network.layout,
-        update=upload.rows[0 if summed else upload.peers.index(victim)],
+        update=update,
         upload=upload,
         task=scene.task.view,
         steps=settings.steps,

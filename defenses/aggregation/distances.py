@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fflbench import extension
 from fflbench.blocks import columns_at_once
+from fflbench.defenses.aggregation.native_rows import as_native
 
 _CANCELLED, _CANCELLED_NATIVE = 1e-9, 1e-3
 """Below this share of the norms, a distance from inner products has lost its digits."""
@@ -55,12 +56,11 @@ def _about_the_mean(rows: Tensor, block: int) -> Tensor:
 def _native(rows: Tensor, origin: Tensor | None = None) -> Tensor | None:
     """The same, or as seen from `origin` [d], in native code and mostly single precision: None where that is not to be used,
     or numbers are too large or too small for it."""
-    flavour = extension.inexact()
-    usable = flavour and rows.device.type == "cpu" and rows.dtype == torch.float32 and rows.numel() and rows.stride(1) == 1
-    if not flavour or not usable:
+    flavour, values = extension.inexact(), as_native(rows)
+    if flavour is None or values is None:
         return None
     seen = None if origin is None else origin.float().contiguous().numpy()
-    gram = torch.from_numpy(extension.native.gram(rows.detach().numpy(), seen, flavour))
+    gram = torch.from_numpy(extension.native.gram(values, seen, flavour))
     good = bool(torch.isfinite(gram).all()) and float(gram.diagonal().max()) > _TINY * rows.shape[1]
     return gram if good else None
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fflbench import extension
 from fflbench.blocks import columns_at_once
+from fflbench.defenses.aggregation.native_rows import as_native
 
 MOST = 128
 """Above this many rows a library's sort is as fast as a network of torch's minima and maxima."""
@@ -48,12 +49,11 @@ def mean_of_ranks(rows: Tensor, ranks: Iterable[int]) -> Tensor:
 def _natively(rows: Tensor, wanted: tuple[int, ...], found: Tensor, mean: bool) -> bool:
     """Fill `found` with the rows at these ranks or their mean. False where native code cannot: it is not here, another
     device or type, too many rows, NaN."""
-    usable = extension.FLAVOURS and rows.device.type == "cpu" and rows.dtype == torch.float32 and len(rows) <= MOST_NATIVE
-    if not usable or not rows.numel() or rows.stride(1) != 1:
+    values = as_native(rows)
+    if not extension.FLAVOURS or values is None or len(rows) > MOST_NATIVE:
         return False
     network, ranks = _network(len(rows), wanted)
-    values, to = rows.detach().numpy(), found.numpy()
-    return extension.native.ranked(values, network, ranks, to, mean, extension.FLAVOURS[0])
+    return extension.native.ranked(values, network, ranks, found.numpy(), mean, extension.FLAVOURS[0])
 
 
 @cache

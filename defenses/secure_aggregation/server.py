@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,11 +59,11 @@ class Server:
         for peer in uploaded:
             total += self.masked[peer].row
             held = {sender: m.own_masks[peer] for sender, m in self.revealed.items() if peer in m.own_masks}
-            mask = self._together(held, lambda secret, peer=peer: self._is_mask(secret, peer), liars)  # type: ignore[misc]
+            mask = self._together(held, partial(self._is_mask, peer), liars)
             add_stream(total, mask, subtract=True)
         for peer in gone:
             held = {sender: m.masking_keys[peer] for sender, m in self.revealed.items() if peer in m.masking_keys}
-            secret = self._together(held, lambda secret, peer=peer: self._is_key(secret, peer), liars)  # type: ignore[misc]
+            secret = self._together(held, partial(self._is_key, peer), liars)
             for other in uploaded:
                 add_stream(total, pair_seed(_private(secret), self.keys[other].masking), subtract=other < peer)
         return total, liars
@@ -81,10 +82,10 @@ class Server:
                 return secret
         raise LostError
 
-    def _is_mask(self, secret: bytes, peer: int) -> bool:
+    def _is_mask(self, peer: int, secret: bytes) -> bool:
         return commitment(secret) == self.shares[peer].commitment
 
-    def _is_key(self, secret: bytes, peer: int) -> bool:
+    def _is_key(self, peer: int, secret: bytes) -> bool:
         return _private(secret).public_key().public_bytes_raw() == self.keys[peer].masking
 
 
