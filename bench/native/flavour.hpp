@@ -13,7 +13,9 @@
 #include "loss.hpp"
 #include "optimiser.hpp"
 #include "selection.hpp"
+#include "counting.hpp"
 #include "gram.hpp"
+#include "moving.hpp"
 
 const Kernels FFL_TABLE{
     FFL_NAME,
@@ -42,5 +44,9 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::sgd,
     FFL_FLAVOUR::adam,
     FFL_FLAVOUR::ranked,
+    FFL_FLAVOUR::counted,
     FFL_FLAVOUR::gram,
+    FFL_FLAVOUR::swap,
+    FFL_FLAVOUR::pack,
+    FFL_FLAVOUR::unpack,
 };

@@ -41,7 +41,11 @@ struct Kernels {
   void (*adam)(const Optimiser&, long step, long size, const float* gradient, float* parameters, float* first,
                float* second);
   bool (*ranked)(const Matrix& rows, const Network&, bool mean, long stretch, float* buffer, float* to);
+  bool (*counted)(const Matrix& rows, long rank, bool pair, bool mean, long stretch, float* buffer, float* to);
   void (*gram)(const Matrix& rows, const float* origin, long stretch, float* buffer, double* to);
+  long (*swap)(const unsigned* words, unsigned threshold, long count, float* first, float* second);
+  void (*pack)(const unsigned char* chosen, long count, const unsigned* row, unsigned* to);
+  void (*unpack)(const unsigned char* chosen, long count, const unsigned* values, unsigned* row);
 };
 
 #if defined(__x86_64__)

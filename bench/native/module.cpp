@@ -19,6 +19,8 @@ using Floats = py::array_t<float, py::array::c_style>;
 using Doubles = py::array_t<double, py::array::c_style>;
 using Comparators = py::array_t<int, py::array::c_style>;
 using Ranks = py::array_t<int, py::array::c_style>;
+using Words = py::array_t<std::uint32_t, py::array::c_style>;
+using Flags = py::array_t<bool, py::array::c_style>;
 using Integers = py::array_t<std::int64_t, py::array::c_style>;
 
 constexpr long STRETCH = 1 << 9;  // Columns of an inner product that are summed in single precision.
@@ -109,6 +111,11 @@ Matrix matrix_of(const py::array_t<float>& rows) {
   return {rows.data(), long(rows.shape(0)), long(rows.shape(1)), long(rows.strides(0)) / long(sizeof(float))};
 }
 
+// How many columns of these rows a selection takes into its buffer.
+long stretch_of(const Matrix& rows) {
+  return std::max(WIDEST, std::min(MOST_BUFFERED / rows.count, LONGEST) / WIDEST * WIDEST);
+}
+
 // The rows at some ranks of every column, or their mean; false if there is a NaN, and nothing is right then.
 bool ranked(const py::array_t<float>& rows, const Comparators& network, const Ranks& ranks, Floats& to, bool mean,
             const std::string& flavour) {
@@ -126,12 +133,26 @@ bool ranked(const py::array_t<float>& rows, const Comparators& network, const Ra
   const Network given{reinterpret_cast<const Comparator*>(network.data()), long(network.shape(0)), ranks.data(),
                       long(ranks.size())};
   const Kernels& kernels = kernels_of(flavour);
-  const long stretch = std::max(WIDEST, std::min(MOST_BUFFERED / count, LONGEST) / WIDEST * WIDEST);
+  const long stretch = stretch_of(matrix);
   Buffer buffer;
   buffer.reserve(count * (stretch + GROUP));
   float* results = to.mutable_data();
   const py::gil_scoped_release released;
   return kernels.ranked(matrix, given, mean, stretch, buffer.get(), results);
+}
+
+// The values at one rank of every column, with `pair` and at the next, or the mean of the two; false as above.
+bool counted(const py::array_t<float>& rows, long rank, bool pair, Floats& to, bool mean, const std::string& flavour) {
+  const Matrix matrix = matrix_of(rows);
+  need(rank >= 0 && rank + pair < matrix.count, "rank: found one that does not exist");
+  need(to.writeable() && to.size() == matrix.columns * (pair && !mean ? 2 : 1), "to: need a place for every result");
+  const Kernels& kernels = kernels_of(flavour);
+  const long stretch = stretch_of(matrix);
+  Buffer buffer;
+  buffer.reserve(matrix.count * stretch);
+  float* results = to.mutable_data();
+  const py::gil_scoped_release released;
+  return kernels.counted(matrix, rank, pair, mean, stretch, buffer.get(), results);
 }
 
 // Inner products of rows as seen from an origin, or from their mean where there is none.
@@ -152,6 +173,37 @@ Doubles gram(const py::array_t<float>& rows, const std::optional<Floats>& origin
   return products;
 }
 
+// Exchanges two vectors in place where a word is below the threshold; how many moved.
+long swap(Floats& first, Floats& second, const Words& words, std::uint32_t threshold, const std::string& flavour) {
+  need(first.writeable() && second.writeable(), "rows: need to be writeable");
+  need(first.size() == words.size() && second.size() == words.size(), "rows: need as many entries as there are words");
+  float *one = first.mutable_data(), *other = second.mutable_data();
+  return kernels_of(flavour).swap(words.data(), threshold, long(words.size()), one, other);
+}
+
+long chosen_in(const Flags& chosen) { return std::count(chosen.data(), chosen.data() + chosen.size(), true); }
+
+const unsigned char* bytes_of(const Flags& chosen) {
+  static_assert(sizeof(bool) == 1);
+  return reinterpret_cast<const unsigned char*>(chosen.data());
+}
+
+// The chosen entries of a row side by side.
+Words pack(const Words& row, const Flags& chosen, const std::string& flavour) {
+  need(row.ndim() == 1 && row.size() == chosen.size(), "chosen: need one for each entry of the row");
+  Words packed(chosen_in(chosen));
+  kernels_of(flavour).pack(bytes_of(chosen), long(row.size()), row.data(), packed.mutable_data());
+  return packed;
+}
+
+// Puts other values where a row is chosen.
+void unpack(Words& row, const Flags& chosen, const Words& values, const std::string& flavour) {
+  need(row.ndim() == 1 && row.size() == chosen.size(), "chosen: need one for each entry of the row");
+  need(row.writeable(), "row: needs to be writeable");
+  need(values.size() == chosen_in(chosen), "values: need one for each entry that is chosen");
+  kernels_of(flavour).unpack(bytes_of(chosen), long(row.size()), values.data(), row.mutable_data());
+}
+
 Description describe(const std::string& kind, long weight, long bias, long mean, long variance, long outputs,
                      std::pair<long, long> kernel, long stride, long padding, double drop, bool by_channel, bool pool,
                      bool relu, double epsilon, double momentum) {
@@ -164,11 +216,18 @@ Description describe(const std::string& kind, long weight, long bias, long mean,
 
 PYBIND11_MODULE(_native, module) {
   using namespace fflbench;
-  module.doc() = "Training and evaluation of straight-line networks, ranks and inner products, on the CPU.";
+  module.doc() = "Training and evaluation of straight-line networks, ranks, inner products and exchanges, on the CPU.";
   module.def("flavours", &flavours);
   module.def("ranked", &ranked, py::arg("rows").noconvert(), "network"_a, "ranks"_a, py::arg("to").noconvert(), "mean"_a,
              "flavour"_a);
+  module.def("counted", &counted, py::arg("rows").noconvert(), "rank"_a, "pair"_a, py::arg("to").noconvert(), "mean"_a,
+             "flavour"_a);
   module.def("gram", &gram, py::arg("rows").noconvert(), py::arg("origin").none(true), "flavour"_a);
+  module.def("swap", &swap, py::arg("first").noconvert(), py::arg("second").noconvert(), py::arg("words").noconvert(),
+             "threshold"_a, "flavour"_a);
+  module.def("pack", &pack, py::arg("row").noconvert(), py::arg("chosen").noconvert(), "flavour"_a);
+  module.def("unpack", &unpack, py::arg("row").noconvert(), py::arg("chosen").noconvert(), py::arg("values").noconvert(),
+             "flavour"_a);
   py::class_<Description>(module, "Layer")
       .def(py::init(&describe), "kind"_a, py::kw_only(), "weight"_a = -1, "bias"_a = -1, "mean"_a = -1,
            "variance"_a = -1, "outputs"_a = 0, "kernel"_a = std::pair<long, long>(1, 1), "stride"_a = 1, "padding"_a = 0,

@@ -37,9 +37,13 @@ def exchange_mask(size: int, exchange: float, seed: bytes) -> Tensor:
     return torch.from_numpy(mask)
 
 
+def threshold(exchange: float) -> np.uint32:
+    """Below which a word moves its coordinate."""
+    return np.uint32(min(max(round(exchange * WORDS), 1), WORDS - 1))
+
+
 def _drawn(size: int, exchange: float, seed: bytes) -> NDArray[np.bool_]:
-    threshold = np.uint32(min(max(round(exchange * WORDS), 1), WORDS - 1))
-    mask = np.empty(size, dtype=bool)
+    limit, mask = threshold(exchange), np.empty(size, dtype=bool)
     for place, drawn in words(size, seed):
-        np.less(drawn, threshold, out=mask[place])
+        np.less(drawn, limit, out=mask[place])
     return mask

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
-import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -15,10 +13,11 @@ from fflbench.contracts import Rng, Round, Stage, TaskView, Upload, Visibility
 from fflbench.defenses.faults import tallied
 from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
 from fflbench.defenses.ffl.envelope import CipherName
+from fflbench.defenses.ffl.fragments import exchange_in_place
 from fflbench.defenses.ffl.pairing import Pair, complete_pairs, draw_pairs
 from fflbench.defenses.ffl.peer import Peer, Terms, layout_digest
 from fflbench.defenses.ffl.protocol import exchange
-from fflbench.defenses.keys import BLOCK, private_key
+from fflbench.defenses.keys import private_key
 
 
 @dataclass
@@ -60,9 +59,7 @@ class FragmentMixing(Stage):
         row = {peer: i for i, peer in enumerate(upload.peers)}
         rows, swapped = upload.rows, 0
         for k, j in pairs:
-            mask = self._mask((k, j), rows, round)
-            swap(rows[row[k]], rows[row[j]], mask)
-            swapped += 2 * int(mask.count_nonzero())
+            swapped += 2 * exchange_in_place(rows[row[k]], rows[row[j]], self.exchange, self._seed((k, j), round))
         return self._shared(upload, pairs, {peer for pair in pairs for peer in pair}).with_sent("exchange", 4 * swapped)
 
     def undone(self, upload: Upload, known: dict[int, Tensor], round: Round) -> Upload:
@@ -70,19 +67,20 @@ class FragmentMixing(Stage):
         rows, row, left = upload.rows.clone(), {peer: i for i, peer in enumerate(upload.peers)}, list[Pair]()
         for k, j in upload.pairs:
             if (k in known or j in known) and k in row and j in row:
-                swap(rows[row[k]], rows[row[j]], self._mask((k, j), rows, round))
+                exchange_in_place(rows[row[k]], rows[row[j]], self.exchange, self._seed((k, j), round))
             else:
                 left.append((k, j))
         return replace(upload, rows=rows, pairs=tuple(left))
 
     def own_entries(self, upload: Upload, peer: int, round: Round) -> Tensor | None:
         pair = next((pair for pair in upload.pairs if peer in pair), None)
-        return None if pair is None else ~self._mask(pair, upload.rows, round)
+        if pair is None:
+            return None
+        return ~exchange_mask(upload.rows.shape[1], self.exchange, self._seed(pair, round)).to(upload.rows.device)
 
-    def _mask(self, pair: Pair, rows: Tensor, round: Round) -> Tensor:
-        """Which entries [d] a pair swaps when it meets in the first attempt."""
-        seed = mask_seed(private_key(round.rng, pair[0]), private_key(round.rng, pair[1]).public_key())
-        return exchange_mask(rows.shape[1], self.exchange, seed).to(rows.device)
+    def _seed(self, pair: Pair, round: Round) -> bytes:
+        """From which the mask comes of a pair that meets in the first attempt."""
+        return mask_seed(private_key(round.rng, pair[0]), private_key(round.rng, pair[1]).public_key())
 
     def _for_real(self, upload: Upload, round: Round) -> Upload:
         done = exchange(
@@ -92,7 +90,7 @@ class FragmentMixing(Stage):
         )
         tallied(done.faults, self.faults)
         for i, peer in enumerate(upload.peers):
-            if peer in done.rows:
+            if peer in done.rows and done.rows[peer].data_ptr() != upload.rows[i].data_ptr():
                 upload.rows[i] = done.rows[peer].to(upload.rows.device)
         shared = replace(self._shared(upload, done.pairs, set(done.rows)), culprits=(*upload.culprits, *done.culprits))
         for phase in ("key agreement", "exchange"):
@@ -118,20 +116,3 @@ class FragmentMixing(Stage):
         sent = replace(upload, pairs=tuple(pairs), absent=(*upload.absent, *absent),
                        visibility=min(upload.visibility, self.reveals))  # fmt: skip
         return sent.narrowed(keep)
-
-
-def swap(first: Tensor, second: Tensor, mask: Tensor) -> None:
-    """Exchange the masked entries of two vectors in place. Values only move, so their sum is conserved bit for bit. On the
-    CPU as whole numbers, block by block in the cache: what two entries differ in is taken out of both."""
-    if first.device.type != "cpu" or first.dtype != torch.float32:
-        kept = torch.where(mask, second, first)
-        second.copy_(torch.where(mask, first, second))
-        first.copy_(kept)
-        return
-    one, other, chosen = first.numpy().view(np.uint32), second.numpy().view(np.uint32), mask.numpy()
-    for start in range(0, len(chosen), BLOCK):
-        part = slice(start, start + BLOCK)
-        difference = one[part] ^ other[part]
-        difference *= chosen[part]
-        one[part] ^= difference
-        other[part] ^= difference

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fflbench.contracts import Layout
 from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
 from fflbench.defenses.ffl.envelope import CipherName, Fragment, Header, Keys, UnopenedError, seal, unseal
+from fflbench.defenses.ffl.fragments import put, taken
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -81,7 +81,7 @@ class Peer:
         self._update, self._lasting, self._ephemeral, self._directory = update, lasting, ephemeral, directory
         self._partner = -1
         self._keys: Keys | None = None
-        self._moved: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._moved: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self._received: NDArray[np.float32] | None = None
 
     def announce(self) -> Announcement:
@@ -100,7 +100,7 @@ class Peer:
             partner.sender,
             Keys(self._lasting, self._ephemeral, self._directory[partner.sender], theirs),
         )
-        self._moved = np.flatnonzero(exchange_mask(self.terms.size, self.terms.exchange, seed).numpy())
+        self._moved = exchange_mask(self.terms.size, self.terms.exchange, seed).numpy()
 
     def fragment(self) -> Fragment:
         """The coordinates that change owners, sealed for the partner."""
@@ -109,7 +109,7 @@ class Peer:
         return seal(self._content(), header, self._keys.outgoing(header), self.terms.cipher)
 
     def _content(self) -> bytes:
-        return self._update.numpy().take(self._moved).astype("<f4", copy=False).tobytes()
+        return taken(self._update.numpy(), self._moved).astype("<f4", copy=False).tobytes()
 
     def receive(self, fragment: Fragment) -> None:
         """Open the partner's fragment and keep it; nothing is mixed before both of a pair have. Raises `UnopenedError` or
@@ -121,14 +121,13 @@ class Peer:
         content = unseal(fragment, self._keys.incoming(expected), self.terms.cipher)
         if len(content) != 4 * expected.count:
             raise GarbageError(f"holds {len(content)} bytes, needs {4 * expected.count}")
-        self._received = np.frombuffer(content, dtype="<f4").astype(np.float32)
+        self._received = np.frombuffer(content, dtype="<f4").astype(np.float32, copy=False)
 
     def upload(self) -> Mixed:
-        """What the server gets, once both of the pair have what they need."""
+        """What the server gets, once both of the pair have what they need: the update itself, which is changed."""
         assert self._received is not None
-        row = self._update.numpy().copy()
-        row[self._moved] = self._received
-        return Mixed(self.terms.round, self.name, torch.from_numpy(row))
+        put(self._received, self._moved, self._update.numpy())
+        return Mixed(self.terms.round, self.name, self._update)
 
     def again(self, terms: Terms, ephemeral: X25519PrivateKey) -> Peer:
         """The same peer in another attempt, with a key of its own for it."""
@@ -136,7 +135,7 @@ class Peer:
 
     def _header(self, sender: int, receiver: int) -> Header:
         terms = self.terms
-        return Header(terms.round, terms.attempt, sender, receiver, terms.layout, len(self._moved))
+        return Header(terms.round, terms.attempt, sender, receiver, terms.layout, int(np.count_nonzero(self._moved)))
 
 
 def _difference(found: Header, expected: Header) -> str:

@@ -14,15 +14,16 @@ from fflbench.defenses.ffl.mixing import FragmentMixing
 from tests.benchmarks.ways import compared
 
 SIZES = [(20, 1_000_000), (100, 1_000_000)]
-PLAIN = "random masks and vectors, tensor by tensor"
+PLAIN = "as its authors simulate it: random masks and vectors"
 
 
 def masked(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """The exchange as a simulation with arithmetic: coordinates are picked by a factor of 0 or 1 and hidden by a vector that
-    is added and taken off."""
-    mask, hiding = (torch.rand_like(first) < 0.5).float(), torch.randn_like(first)
-    to_second, to_first = first * mask + hiding, second * mask + hiding
-    return first * (1 - mask) + (to_first - hiding), second * (1 - mask) + (to_second - hiding)
+    """The exchange with arithmetic, on copies: coordinates are picked by a factor of 0 or 1 that comes from a normal draw,
+    and each direction is hidden by a normal vector that is added and taken off."""
+    first, second = first.clone(), second.clone()
+    mask, hiding, other = (torch.randn_like(first) >= 0.5) + 0, torch.randn_like(first), torch.randn_like(first)
+    to_second, to_first = first * mask + hiding, second * mask + other
+    return first * (1 - mask) + to_first - other, second * (1 - mask) + to_second - hiding
 
 
 @pytest.mark.parametrize(("n", "d"), SIZES)

@@ -11,26 +11,72 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fflbench import extension
 from fflbench.contracts import Rng, Upload, Visibility
 from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
-from fflbench.defenses.ffl.mixing import FragmentMixing, swap
+from fflbench.defenses.ffl.fragments import exchange_in_place, put, taken
+from fflbench.defenses.ffl.mixing import FragmentMixing
 from fflbench.defenses.ffl.pairing import combination, complete_pairs, draw_pairs
 from fflbench.defenses.keys import private_key
+from tests.defenses.flavours import only
 
 
+def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return torch.equal(first.view(torch.int32), second.view(torch.int32))
+
+
+FLAVOURS = [(), *((flavour,) for flavour in extension.FLAVOURS)]
+sizes, shares, seeds = st.integers(2, 300), st.floats(0.01, 0.99), st.integers(0, 1000)
+
+
+@pytest.mark.parametrize("flavours", FLAVOURS)
 @settings(deadline=None, max_examples=60)
-@given(size=st.integers(2, 300), share=st.floats(0.01, 0.99), seed=st.integers(0, 1000))
-def test_swapping_is_its_own_inverse_and_moves_every_entry_whole(size: int, share: float, seed: int) -> None:
+@given(size=sizes, share=shares, seed=seeds)
+def test_swapping_is_its_own_inverse_and_moves_every_entry_whole(
+    flavours: tuple[str, ...], size: int, share: float, seed: int
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     first, second = torch.randn(2, size, generator=generator)
-    a, b, mask = first.clone(), second.clone(), exchange_mask(size, share, Rng(seed).numpy().bytes(32))
-    swap(a, b, mask)
-    assert torch.equal(a, torch.where(mask, second, first))
-    assert torch.equal(b, torch.where(mask, first, second))
-    assert torch.equal(a + b, first + second)
-    swap(a, b, mask)
-    assert torch.equal(a, first)
-    assert torch.equal(b, second)
+    first[size // 2], second[0] = torch.nan, -torch.inf
+    key = Rng(seed).numpy().bytes(32)
+    a, b, mask = first.clone(), second.clone(), exchange_mask(size, share, key)
+    with only(*flavours):
+        moved = exchange_in_place(a, b, share, key)
+        assert moved == int(mask.sum())
+        assert same_bits(a, torch.where(mask, second, first))
+        assert same_bits(b, torch.where(mask, first, second))
+        exchange_in_place(a, b, share, key)
+    assert same_bits(a, first)
+    assert same_bits(b, second)
+
+
+@pytest.mark.parametrize("flavours", FLAVOURS)
+@settings(deadline=None, max_examples=60)
+@given(size=sizes, share=shares, seed=seeds)
+def test_a_fragment_put_back_is_the_update_again(flavours: tuple[str, ...], size: int, share: float, seed: int) -> None:
+    row = torch.randn(size, generator=torch.Generator().manual_seed(seed))
+    row[-1] = torch.nan
+    mask = exchange_mask(size, share, Rng(seed).numpy().bytes(32))
+    with only(*flavours):
+        fragment = taken(row.numpy(), mask.numpy())
+        assert same_bits(torch.from_numpy(fragment), row[mask])
+        other = row.clone()
+        put(np.arange(int(mask.sum()), dtype=np.float32), mask.numpy(), other.numpy())
+        assert same_bits(other[~mask], row[~mask])
+        assert other[mask].tolist() == list(range(int(mask.sum())))
+        put(fragment, mask.numpy(), other.numpy())
+        assert same_bits(other, row)
+
+
+@pytest.mark.skipif(not extension.FLAVOURS, reason="the native code was not built")
+def test_native_code_takes_no_fragment_of_another_size() -> None:
+    row, mask, flavour = np.zeros(9, np.uint32), np.arange(9) < 4, extension.FLAVOURS[0]
+    with pytest.raises(ValueError, match="values: need one for each entry that is chosen"):
+        extension.native.unpack(row, mask, np.zeros(5, np.uint32), flavour)
+    with pytest.raises(ValueError, match="chosen: need one for each entry of the row"):
+        extension.native.pack(row, mask[:8], flavour)
+    with pytest.raises(ValueError, match="rows: need as many entries as there are words"):
+        extension.native.swap(np.zeros(8, np.float32), np.zeros(9, np.float32), row, 7, flavour)
 
 
 def test_the_mean_is_unchanged_and_every_coordinate_keeps_its_place(make_round: Callable[..., object]) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 import torch
@@ -13,18 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fflbench import extension
-from fflbench.defenses.aggregation.sorting import comparators, mean_of_ranks, sorted_columns
+from fflbench.defenses.aggregation.median import coordinate_median
+from fflbench.defenses.aggregation.sorting import FEWEST_COUNTED, comparators, mean_of_ranks, sorted_columns
+from tests.defenses.flavours import only
 
 needs_native = pytest.mark.skipif(not extension.FLAVOURS, reason="the native code was not built")
-
-
-@contextmanager
-def only(*flavours: str) -> Iterator[None]:
-    kept, extension.FLAVOURS = extension.FLAVOURS, flavours
-    try:
-        yield
-    finally:
-        extension.FLAVOURS = kept
 
 
 def by_sorting(rows: Tensor, ranks: list[int]) -> Tensor:
@@ -87,6 +77,51 @@ def test_a_number_that_is_none_is_left_to_torch(place: tuple[int, int]) -> None:
     assert bool(found[0].isnan().any())
 
 
+def awkward(n: int, d: int, seed: int, kind: str) -> Tensor:
+    rows = drawn(n, d, seed, few_values=kind == "few values")
+    if kind == "far apart":
+        rows[::5] *= 1e30
+        rows[1::7] *= 1e-38
+    elif kind == "infinite":
+        rows[::3] = torch.inf
+        rows[1::4] = -torch.inf
+    elif kind == "alike":
+        rows[1:] = rows[:1]
+    elif kind == "skewed":
+        rows = rows.exp().pow(9)
+    return rows
+
+
+KINDS = ["normal", "few values", "far apart", "infinite", "alike", "skewed"]
+
+
+@needs_native
+@settings(deadline=None, max_examples=120)
+@given(n=st.integers(1, 400), d=st.integers(1, 90), seed=st.integers(0, 999), kind=st.sampled_from(KINDS), data=st.data())
+def test_a_rank_found_by_counting_is_that_of_a_sort(n: int, d: int, seed: int, kind: str, data: st.DataObject) -> None:
+    rows = awkward(n, d, seed, kind)
+    rank = data.draw(st.integers(0, n - 1))
+    pair = rank + 1 < n and data.draw(st.booleans())
+    expected = by_sorting(rows, [rank, rank + 1] if pair else [rank])
+    for flavour in extension.FLAVOURS:
+        found = torch.empty(1 + pair, d)
+        assert extension.native.counted(rows.numpy(), rank, pair, found.numpy(), False, flavour)
+        assert torch.equal(found, expected)
+        mean = torch.empty(d)
+        assert extension.native.counted(rows.numpy(), rank, pair, mean.numpy(), True, flavour)
+        assert torch.equal(mean.nan_to_num(), expected.mean(0).nan_to_num())
+
+
+@pytest.mark.parametrize("n", [FEWEST_COUNTED - 1, FEWEST_COUNTED, 1000])
+def test_the_median_of_many_is_the_same_bit_for_bit(n: int) -> None:
+    rows = torch.randn(n, 700)
+    with only():
+        expected = coordinate_median(rows)
+    assert torch.equal(coordinate_median(rows), expected)
+    rows[n // 2, 33] = torch.nan
+    assert coordinate_median(rows).isnan().sum() <= 1
+
+
 @needs_native
 def test_what_is_not_float32_or_nothing_is_left_to_torch() -> None:
     rows = torch.randn(5, 40, dtype=torch.float64)
@@ -116,6 +151,24 @@ def test_the_door_is_watched(change: dict[str, object], why: str) -> None:
     arrays = {name: np.array(given_[name], np.int32) for name in ("network", "ranks")}
     with pytest.raises(ValueError, match=why):
         extension.native.ranked(**{**given_, **arrays})
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"rank": 3}, "rank: found one that does not exist"),
+        ({"rank": -1}, "rank: found one that does not exist"),
+        ({"rank": 2, "pair": True}, "rank: found one that does not exist"),
+        ({"pair": True}, "to: need a place for every result"),
+        ({"rows": np.zeros(4, np.float32)}, r"rows: need \[n, d\]"),
+    ],
+)
+def test_the_other_door_too(change: dict[str, object], why: str) -> None:
+    given_ = {"rows": np.zeros((3, 8), np.float32), "rank": 1, "pair": False, "to": np.zeros(8, np.float32), "mean": False,
+              "flavour": "baseline", **change}  # fmt: skip
+    with pytest.raises(ValueError, match=why):
+        extension.native.counted(**given_)
 
 
 @pytest.mark.parametrize("n", [2, 7, 16, 33])

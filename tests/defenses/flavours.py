@@ -1,0 +1,17 @@
+"""Which native code may be used for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fflbench import extension
+
+
+@contextmanager
+def only(*flavours: str) -> Iterator[None]:
+    kept, extension.FLAVOURS = extension.FLAVOURS, flavours
+    try:
+        yield
+    finally:
+        extension.FLAVOURS = kept
