@@ -1,7 +1,7 @@
-"""Writes docs/performance.md from what `make bench` measured.
+"""Writes docs/performance.md and its picture from what `make bench` measured, and from the records in docs/runs.
 
 make bench                                                  # measure; prints the table
-python tools/build_performance.py --keep build/benchmarks.json   # take that into docs/runs/benchmarks.json and the page
+python tools/build_performance.py --keep build/benchmarks.json   # take that into docs/runs/benchmarks.json, page and picture
 python tools/build_performance.py [--check]                 # write the page (or check it) from what was kept
 """
 
@@ -16,8 +16,12 @@ from typing import Any
 
 from marked import with_part, write_or_check
 
+from fflbench.leaderboard.packed import NAME, read_packed
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, KEPT = ROOT / "docs" / "performance.md", ROOT / "docs" / "runs" / "benchmarks.json"
+PICTURE = ROOT / "docs" / "images" / "scaling.svg"
+SUITES = ("robustness-core", "reconstruction-core", "ffl-privacy", "paper")
 OURS = ("native", "ours")
 HEADS = ("work", "ours", "without native code", "another way", "", "ours is faster", "without native code")
 
@@ -34,23 +38,30 @@ def main() -> int:
     if given.keep:
         kept = condensed(json.loads(given.keep.read_text(encoding="utf-8")))
         KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        draw(kept["curves"])
     kept = json.loads(KEPT.read_text(encoding="utf-8"))
     page = PAGE.read_text(encoding="utf-8")
-    for name, part in (("table", table(kept)), ("machine", machine(kept))):
+    for name, part in (("table", table(kept)), ("machine", machine(kept)), ("suites", suites())):
         page = with_part(page, f"<!-- {name}: written by tools/build_performance.py -->", f"<!-- {name}: end -->", part)
     return write_or_check(PAGE, page, Path(__file__).name)
 
 
 def condensed(measured: dict[str, Any]) -> dict[str, Any]:
-    """Of a file of pytest-benchmark what the table needs: the median seconds of every way to do some work."""
+    """Of a file of pytest-benchmark what the page needs: median seconds of every way to do some work, and of the points of
+    curves by what they grow with."""
     works: dict[str, dict[str, float]] = defaultdict(dict)
+    curves: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
     for one in measured["benchmarks"]:
-        if "way" in one["extra_info"]:
-            works[one["group"]][one["extra_info"]["way"]] = one["stats"]["median"]
+        more, seconds = one["extra_info"], one["stats"]["median"]
+        if "way" in more:
+            works[one["group"]][more["way"]] = seconds
+        elif "curve" in more:
+            curves[more["axis"]][more["curve"]].append((more["at"], seconds))
     return {
         "commit": measured["commit_info"]["id"],
         "processor": measured["machine_info"]["cpu"]["brand_raw"],
         "works": works,
+        "curves": curves,
     }
 
 
@@ -59,9 +70,10 @@ def table(kept: dict[str, Any]) -> str:
     for work, ways in sorted(kept["works"].items()):
         ours = next((ways[name] for name in OURS if name in ways), None)
         plain = ways.get("torch")
-        for way, seconds in ways.items():
-            if way in (*OURS, "torch"):
-                continue
+        others = {way: seconds for way, seconds in ways.items() if way not in (*OURS, "torch")}
+        if not others:
+            rows.append(f"| {work} | {_time(ours)} | {_time(plain)} | | | | |")
+        for way, seconds in others.items():
             shown = [_time(ours), _time(plain), way, _time(seconds), _ratio(seconds, ours), _ratio(seconds, plain)]
             rows.append(f"| {work} | {' | '.join(shown)} |")
     return "\n".join(rows)
@@ -69,6 +81,36 @@ def table(kept: dict[str, Any]) -> str:
 
 def machine(kept: dict[str, Any]) -> str:
     return f"Measured at commit {kept['commit'][:8]} on one thread of {kept['processor']}."
+
+
+def suites() -> str:
+    """What a suite takes, by its committed records: CPU time of its cells, and the peak memory of the largest."""
+    rows = ["| suite | cells | hours of one core | the largest cell |", "|---" * 4 + "|"]
+    for name in SUITES:
+        records, _ = read_packed(ROOT / "docs" / "runs" / name / NAME)
+        hours = sum(sum(record.seconds.values()) for record in records) / 3600
+        peak = max(record.provenance.memory or 0.0 for record in records)
+        rows.append(f"| {name} | {len(records):,} | {hours:.1f} | {peak:.1f} GB |")
+    return "\n".join(rows)
+
+
+def draw(curves: dict[str, dict[str, list[tuple[int, float]]]]) -> None:
+    """One panel for what it grows with, both axes logarithmic, seconds against how much of it."""
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    mpl.rcParams["svg.hashsalt"] = "fflbench"
+    figure, panels = plt.subplots(1, len(curves), figsize=(4.2 * len(curves), 4), layout="constrained")
+    for panel, (axis, found) in zip(panels, curves.items(), strict=True):
+        for name, points in found.items():
+            panel.loglog(*zip(*sorted(points), strict=True), marker="o", markersize=3, label=name)
+        panel.set(xlabel=axis, ylabel="seconds")
+        at = sorted({place for points in found.values() for place, _ in points})
+        panel.set_xticks(at, [f"{place:,}" for place in at], rotation=30)
+        panel.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=7)
+    figure.savefig(PICTURE, metadata={"Date": None})
 
 
 def _time(seconds: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,25 +24,53 @@ def descend(
     decay: bool = True,
     after: Callable[[float], None] = lambda rate: None,
     generator: torch.Generator | None = None,
-) -> None:
+    patience: int | None = None,
+) -> int:
     """Change `variables` in place to make `total()` small. `signed` follows the signs of the gradient; with `decay` the step
     size falls to a tenth at 3/8, 5/8 and 7/8 of the steps; `after(step size)` runs after every step (projections, noise
-    drawn from `generator`). Goes on where `descent` stands, and leaves it where it ends."""
+    drawn from `generator`). With `patience` it ends after that many steps in which `total()` fell by less than LEAST of
+    itself. Goes on where `descent` stands, and leaves it where it ends. Returns how many steps were made."""
     optimiser = torch.optim.Adam(list(variables), lr=learning_rate)
     milestones = [steps * k // 8 for k in (3, 5, 7)] if decay else []
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=0.1)
-    kept = _Standing(variables, optimiser, schedule, generator)
-    for step in range(kept.restore(descent.state), steps):
+    kept = _Standing(variables, optimiser, schedule, generator, Plateau(patience))
+    made = kept.restore(descent.state)
+    for step in range(made, steps):
         if descent.due():
             descent.save(kept.at(step))
-        gradients = torch.autograd.grad(total(), list(variables))
+        value = total()
+        if patience is not None and kept.plateau.reached(step, float(value.detach())):
+            break
+        gradients = torch.autograd.grad(value, list(variables))
         for variable, gradient in zip(variables, gradients, strict=True):
             variable.grad = gradient.sign() if signed else gradient
         optimiser.step()
         with torch.no_grad():
             after(float(schedule.get_last_lr()[0]))
         schedule.step()
+        made = step + 1
     descent.finish(kept.at(steps))
+    return made
+
+
+LEAST = 1e-3
+"""Of a cost: what counts as a step forward."""
+
+
+@dataclass
+class Plateau:
+    """Notices when a cost has not fallen for `patience` steps."""
+
+    patience: int | None
+    best: float = math.inf
+    since: int = 0
+
+    def reached(self, step: int, cost: float) -> bool:
+        if self.patience is None:
+            return False
+        if cost < self.best - LEAST * abs(self.best) or math.isinf(self.best):
+            self.best, self.since = cost, step
+        return step - self.since >= self.patience
 
 
 @dataclass(frozen=True)
@@ -52,6 +81,7 @@ class _Standing:
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     generator: torch.Generator | None
+    plateau: Plateau
 
     def at(self, step: int) -> dict[str, Any]:
         return {
@@ -59,6 +89,7 @@ class _Standing:
             "variables": [variable.detach().clone() for variable in self.variables],
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "plateau": [self.plateau.best, float(self.plateau.since)],
             "generators": [generator.get_state() for generator in self._generators()],
         }
 
@@ -71,6 +102,7 @@ class _Standing:
                 variable.copy_(value)
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
+        self.plateau.best, self.plateau.since = state["plateau"][0], int(state["plateau"][1])
         for generator, value in zip(self._generators(), state["generators"], strict=True):
             generator.set_state(value)
         return int(state["step"])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import debug_unwrap, functional_call, grad
 from torch.nn import functional as F
 
 from fflbench.contracts import Observation
@@ -30,16 +30,36 @@ def simulated_direction(seen: Observation, inputs: Tensor, labels: Tensor) -> Te
     """The same [trainable] of a victim with these `inputs` and `labels` [n] (or probabilities [n, classes]), differentiable
     in both."""
     model, steps, rate = seen.model, seen.steps, seen.learning_rate
-    names = [name for name, p in model.named_parameters() if p.requires_grad]
-    start: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
+    start = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if debug_unwrap(inputs) is not inputs:
+        return _inside_func(seen, {name: p.detach() for name, p in start.items()}, inputs, labels)
     if steps == 1:
-        return _flat(torch.autograd.grad(loss(model(inputs), labels), start, create_graph=True, allow_unused=True), start)
-    current = list(start)
+        tensors = list(start.values())
+        return _flat(
+            torch.autograd.grad(loss(model(inputs), labels), tensors, create_graph=True, allow_unused=True), tensors
+        )
+    current = dict(start)
     for _ in range(steps):
-        outputs = functional_call(model, dict(zip(names, current, strict=True)), inputs)
-        gradients = torch.autograd.grad(loss(outputs, labels), current, create_graph=True, allow_unused=True)
-        current = [p if g is None else p - rate * g for p, g in zip(current, gradients, strict=True)]
-    return torch.cat([((s - p) / rate).flatten() for s, p in zip(start, current, strict=True)])
+        outputs, tensors = functional_call(model, current, inputs), list(current.values())
+        gradients = torch.autograd.grad(loss(outputs, labels), tensors, create_graph=True, allow_unused=True)
+        stepped = zip(current.items(), gradients, strict=True)
+        current = {name: p if g is None else p - rate * g for (name, p), g in stepped}
+    return _moved(start, current, rate)
+
+
+def _inside_func(seen: Observation, start: dict[str, Tensor], inputs: Tensor, labels: Tensor) -> Tensor:
+    """The same where torch.func works on many inputs at once, which only knows its own gradients."""
+    current = start
+    for _ in range(seen.steps):
+        gradients = grad(lambda tensors: loss(functional_call(seen.model, tensors, (inputs,)), labels))(current)
+        if seen.steps == 1:
+            return torch.cat([g.flatten() for g in gradients.values()])
+        current = {name: p - seen.learning_rate * gradients[name] for name, p in current.items()}
+    return _moved(start, current, seen.learning_rate)
+
+
+def _moved(start: dict[str, Tensor], end: dict[str, Tensor], rate: float) -> Tensor:
+    return torch.cat([((start[name] - end[name]) / rate).flatten() for name in start])
 
 
 def loss(outputs: Tensor, labels: Tensor) -> Tensor:

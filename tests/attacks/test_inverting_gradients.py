@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from fflbench.attacks.reconstruction.descent import total_variation
 from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
 from fflbench.attacks.reconstruction.labels import infer_labels
-from fflbench.attacks.reconstruction.simulation import simulated_direction
+from fflbench.attacks.reconstruction.mask_guessing import MaskGuessing, agreeing_cost
+from fflbench.attacks.reconstruction.restarts import grouped, side_by_side
+from fflbench.attacks.reconstruction.simulation import cosine_cost, simulated_direction
 from fflbench.contracts import Examples, Observation, Rng, TaskView
 from fflbench.metrics.images import psnr
 from fflbench.models.convnet64 import ConvNet64
@@ -101,7 +103,68 @@ def test_total_variation_by_hand() -> None:
 def test_a_restart_that_failed_does_not_hide_a_good_one(monkeypatch: pytest.MonkeyPatch) -> None:
     costs = iter([float("nan"), 0.2, 0.1, 0.3])
     monkeypatch.setattr(
-        InvertingGradients, "_descend", lambda self, start, labels, cost, seen: (next(costs), torch.zeros_like(start))
-    )
+        InvertingGradients, "_descend",
+        lambda self, starts, labels, cost, seen: ([next(costs) for _ in starts], torch.zeros_like(starts), 1),
+    )  # fmt: skip
     guess = InvertingGradients(steps=1, restarts=4).reconstruct(observed(images_of(1), torch.tensor([3])), Rng(0))
     assert guess.cost == 0.1
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("attack", [InvertingGradients, MaskGuessing])
+def test_starts_side_by_side_are_each_as_alone(steps: int, attack: type[InvertingGradients]) -> None:
+    """Gradients of the cost, to the last digits: a descent on their signs drifts apart in the end."""
+    images, labels = images_of(2), torch.tensor([3, 8])
+    seen = observed(images, labels, steps)
+    cost = cosine_cost(seen) if attack is InvertingGradients else agreeing_cost(seen, 0.5)
+    starts = torch.randn(5, *images.shape, generator=torch.Generator().manual_seed(0))
+    assert [len(group) for group in grouped(starts, lambda one: cost(one, labels), seen)] == [5]
+    together, alone = starts.clone().requires_grad_(), starts.clone().requires_grad_()
+    costs = side_by_side(lambda one: cost(one, labels))(together)
+    expected = torch.stack([cost(one, labels) for one in alone])
+    torch.testing.assert_close(costs, expected, rtol=1e-5, atol=1e-6)
+    gradient, reference = (torch.autograd.grad(c.sum(), s)[0] for c, s in ((costs, together), (expected, alone)))
+    torch.testing.assert_close(gradient, reference, rtol=1e-4, atol=1e-6 * float(reference.abs().max()))
+
+
+def test_starts_run_one_after_the_other_where_they_cannot_run_together() -> None:
+    labels, starts = torch.tensor([3]), torch.randn(9, 1, 1, 16, 16)
+
+    def groups(model: nn.Module, count: int = 9) -> list[int]:
+        seen = observed(images_of(1), labels, model=model)
+        cost = cosine_cost(seen)
+        return [len(group) for group in grouped(starts[:count], lambda one: cost(one, labels), seen)]
+
+    small = nn.Sequential(nn.Flatten(), nn.Linear(256, 10))
+    assert groups(small) == [8, 1]
+    assert groups(small, 3) == [1, 1, 1]
+    assert groups(nn.Sequential(nn.Flatten(), nn.Linear(256, 500), nn.Linear(500, 10))) == [1] * 9
+    assert groups(DependsOnValues()) == [1] * 9
+
+
+class DependsOnValues(nn.Module):
+    """What torch cannot do for several inputs at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.output = nn.Linear(256, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.output(images.flatten(1))
+        return logits if logits.sum().item() > 0 else -logits
+
+
+def test_many_restarts_find_what_the_best_of_them_finds() -> None:
+    seen = observed(images_of(1), torch.tensor([3]))
+    best = InvertingGradients(steps=200, restarts=8, total_variation=1e-4).reconstruct(seen, Rng(0))
+    assert psnr(images_of(1), best.inputs).item() > 25
+    assert best.steps == 1600
+
+
+def test_a_descent_that_gets_nowhere_ends_early_and_says_so() -> None:
+    seen = observed(images_of(1), torch.tensor([3]))
+    patient = InvertingGradients(steps=400, learning_rate=1e-9, boxed=False, patience=20).reconstruct(seen, Rng(0))
+    assert patient.steps == 20
+    lasting = InvertingGradients(steps=60, patience=59).reconstruct(seen, Rng(0))
+    assert lasting.steps == 60
+    assert torch.equal(lasting.inputs, InvertingGradients(steps=60).reconstruct(seen, Rng(0)).inputs)

@@ -55,6 +55,11 @@ class TestMedian:
         rows = rows_of(n, d).numpy()
         benchmark(lambda: np.median(rows, axis=0))
 
+    def test_reading_alone(self, benchmark: Any, n: int, d: int) -> None:
+        """What memory allows."""
+        group(benchmark, "median", n, d, "reading the uploads once")
+        benchmark(rows_of(n, d).sum)
+
 
 @pytest.mark.parametrize(("n", "d"), SIZES)
 class TestTrimmedMean:

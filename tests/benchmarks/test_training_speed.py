@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torchvision import transforms
 
 from fflbench.contracts import Examples, Rng
 from fflbench.execution import Execution
@@ -22,6 +24,7 @@ from fflbench.federation.loss import task_loss
 from fflbench.federation.native import native_model
 from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
+from fflbench.models.bilstm import BiLSTM
 from fflbench.models.mlp import MLP, AdultMLP
 from fflbench.models.small_cnns import LeNet, MnistCNN, StridedCNN
 from tests.benchmarks.ways import compared
@@ -35,28 +38,36 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "mlp": (lambda: MLP(IMAGE, 10), IMAGE, 10),
 }
 PEERS = 10
+NAIVE = "DataLoader, sample by sample, deep copies"
 
 
 class OneByOne(Dataset[tuple[Tensor, Tensor]]):
-    """A peer's own copy of the data, normalised example by example whenever one is asked for."""
+    """Data as torchvision's data sets give them: bytes, which become a picture, a tensor and normalised one by one."""
 
     def __init__(self, examples: Examples) -> None:
-        self._inputs, self._targets = examples.inputs.clone(), examples.targets.clone()
+        self._images, self._targets = (examples.inputs[:, 0] * 255).to(torch.uint8), examples.targets
+        self._transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
 
     def __len__(self) -> int:
         return len(self._targets)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return (self._inputs[index] - 0.5) / 0.5, self._targets[index]
+        return self._transform(Image.fromarray(self._images[index].numpy())), self._targets[index]
 
 
-def naive_round(model: nn.Module, peers: list[Examples]) -> list[dict[str, Tensor]]:
-    """Every peer gets a deep copy of the model and goes through a DataLoader; updates are dictionaries."""
+def as_data_set(examples: Examples) -> Dataset[Any]:
+    return OneByOne(examples) if examples.inputs.dim() == 4 else TensorDataset(examples.inputs, examples.targets)
+
+
+def naive_round(model: nn.Module, peers: list[Dataset[Any]], adam: bool = False) -> list[dict[str, Tensor]]:
+    """Every peer gets a deep copy of the model and of its data and goes through a DataLoader; updates are dictionaries."""
     updates = []
-    for examples in peers:
+    for data in peers:
         local = copy.deepcopy(model).train()
-        optimiser = torch.optim.SGD(local.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-        for inputs, targets in DataLoader(OneByOne(examples), batch_size=64, shuffle=True):
+        optimiser: torch.optim.Optimizer = torch.optim.SGD(local.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+        if adam:
+            optimiser = torch.optim.Adam(local.parameters(), lr=0.001)
+        for inputs, targets in DataLoader(copy.deepcopy(data), batch_size=64, shuffle=True):
             optimiser.zero_grad()
             task_loss(local(inputs), targets).backward()
             optimiser.step()
@@ -66,14 +77,15 @@ def naive_round(model: nn.Module, peers: list[Examples]) -> list[dict[str, Tenso
 
 
 @torch.no_grad()
-def naive_evaluation(model: nn.Module, examples: Examples) -> tuple[float, float]:
+def naive_evaluation(model: nn.Module, data: Dataset[Any]) -> tuple[float, float]:
     """The loss in one pass, the accuracy in another."""
-    loss, right = 0.0, 0
-    for inputs, targets in DataLoader(OneByOne(examples), batch_size=64):
+    loss, right, count = 0.0, 0, 0
+    for inputs, targets in DataLoader(data, batch_size=64):
         loss += float(task_loss(model(inputs), targets)) * len(targets)
-    for inputs, targets in DataLoader(OneByOne(examples), batch_size=64):
+        count += len(targets)
+    for inputs, targets in DataLoader(data, batch_size=64):
         right += int((model(inputs).argmax(1) == targets).sum())
-    return loss / len(examples), right / len(examples)
+    return loss / count, right / count
 
 
 @pytest.fixture(autouse=True)
@@ -89,12 +101,13 @@ def one_thread() -> Any:
 def test_a_round_of_10_peers_with_600_examples(benchmark: Any, name: str, way: str) -> None:
     if way == "native" and not FLAVOURS:
         pytest.skip("the native loop was not built")
-    compared(benchmark, f"training, {name}, a round of {PEERS} peers", "DataLoader, deep copies" if way == "naive" else way)
+    compared(benchmark, f"training, {name}, a round of {PEERS} peers", NAIVE if way == "naive" else way)
     build, shape, classes = MODELS[name]
     peers = [Examples(torch.rand(600, *shape), torch.randint(0, classes, (600,))) for _ in range(PEERS)]
     if way == "naive":
         model = build()
-        assert len(benchmark.pedantic(lambda: naive_round(model, peers), rounds=3, warmup_rounds=1)) == PEERS
+        data = [as_data_set(examples) for examples in peers]
+        assert len(benchmark.pedantic(lambda: naive_round(model, data), rounds=3, warmup_rounds=1)) == PEERS
         return
     execution = Execution(engine="native" if way == "native" else "torch")
     trainer = Trainer(Network(build(), torch.device("cpu")), 1, 64, "sgd", 0.01, 0.9, 5e-4, execution=execution)
@@ -105,7 +118,26 @@ def test_a_round_of_10_peers_with_600_examples(benchmark: Any, name: str, way: s
     assert all(update.abs().max() > 0 for update in updates)
 
 
-TWICE = "DataLoader, once for the loss and once for the accuracy"
+WORDS, TOKENS = 20_000, 64
+
+
+@pytest.mark.parametrize("way", ["torch", "naive"])
+def test_a_round_of_4_peers_with_96_texts(benchmark: Any, way: str) -> None:
+    """A vocabulary of which a peer sees little, and Adam, which moves all of it."""
+    compared(benchmark, "training, imdb-bilstm, a round of 4 peers with 96 texts", NAIVE if way == "naive" else "ours")
+    peers = [Examples(torch.randint(2, WORDS, (96, TOKENS)), torch.randint(0, 2, (96,))) for _ in range(4)]
+    if way == "naive":
+        model, data = BiLSTM(WORDS), [as_data_set(examples) for examples in peers]
+        assert len(benchmark.pedantic(lambda: naive_round(model, data, adam=True), rounds=5, warmup_rounds=1)) == 4
+        return
+    trainer = Trainer(Network(BiLSTM(WORDS), torch.device("cpu")), 1, 64, "adam", 0.001)
+    start = trainer.network.flat.clone()
+    benchmark.pedantic(
+        lambda: [trainer.train(examples, start, Rng(peer)) for peer, examples in enumerate(peers)], rounds=5, warmup_rounds=1
+    )
+
+
+TWICE = "DataLoader, sample by sample, once for the loss and once for the accuracy"
 
 
 @pytest.mark.parametrize("way", ["native", "torch", TWICE])
@@ -113,7 +145,8 @@ def test_evaluation_of_10_000_images(benchmark: Any, way: str) -> None:
     compared(benchmark, "evaluation, mnist-cnn, 10,000 images", way)
     if way == TWICE:
         model, examples = MnistCNN(10).eval(), Examples(torch.rand(10_000, *IMAGE), torch.randint(0, 10, (10_000,)))
-        benchmark.pedantic(lambda: naive_evaluation(model, examples), rounds=3, warmup_rounds=1)
+        data = as_data_set(examples)
+        benchmark.pedantic(lambda: naive_evaluation(model, data), rounds=3, warmup_rounds=1)
         return
     network, images = Network(MnistCNN(10), torch.device("cpu")), torch.rand(10_000, *IMAGE)
     network.model.eval()

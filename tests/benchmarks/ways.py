@@ -9,3 +9,9 @@ def compared(benchmark: Any, work: str, way: str) -> None:
     """`way` is `native` or `torch` for our code with and without its native part, or names another way to do the work."""
     benchmark.group = work
     benchmark.extra_info["way"] = way
+
+
+def scaled(benchmark: Any, axis: str, at: int, curve: str) -> None:
+    """A point of a curve: how long some work takes with so much of something (`axis`)."""
+    benchmark.group = f"{curve} by {axis}"
+    benchmark.extra_info.update(axis=axis, at=at, curve=curve)

@@ -182,6 +182,27 @@ def test_doctor_and_lists(finished: Path) -> None:
         assert word in listed
 
 
+def test_training_begins_without_what_only_pictures_tables_and_other_data_need(finished: Path) -> None:
+    script = """
+import sys
+from fflbench.federation.trainer import Trainer
+from fflbench.records import RecordStore
+from fflbench.runner.cell import make_cell, run_cell
+from fflbench.suite import load_suite
+from pathlib import Path
+
+def first_step(*_):
+    print("loaded:", sorted({"torchvision", "pandas", "matplotlib", "sklearn", "PIL", "rich"} & set(sys.modules)))
+    raise SystemExit
+
+Trainer.train = first_step
+cell = next(cell for cell in load_suite("tiny.toml").cells() if cell.track == "poisoning")
+run_cell(make_cell(cell, "tiny"), RecordStore(Path("elsewhere")))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=finished, capture_output=True, text=True, check=False)
+    assert "loaded: []" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("words", [("--help",), ("list",), ("list", "attacks"), ("run", "--help")])
 def test_help_and_lists_do_not_import_torch(words: tuple[str, ...]) -> None:
     script = "import sys; sys.argv = ['fflbench', *sys.argv[1:]]\nfrom fflbench.cli import main\ntry:\n    main()\n" \
