@@ -77,7 +77,15 @@ Scale = Annotated[
 def run(
     suite: SuiteName,
     results: Results = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Cells at once. [default: cores]")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Cells at once; a cell with cores to itself trains several peers at once. [default: cores]",
+        ),
+    ] = None,
     only: Only = None,
     seeds: Seeds = "",
     plugin: Plugins = None,

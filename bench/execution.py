@@ -17,12 +17,14 @@ Engine = Literal["auto", "native", "torch"]
 class Execution:
     """`device` as torch names it; `threads` that torch may use in a worker; `precision` of the networks' forward and
     backward passes (parameters, updates and everything after them stay float32); `engine` of local training and evaluation:
-    the native loop, which takes one thread, or torch; `auto` takes it wherever it is there and covers the model."""
+    the native loop or torch; `auto` takes the native loop wherever it is there and covers the model. `abreast` is how many
+    peers train at once there, a thread each, which changes nothing but the time."""
 
     device: str = "cpu"
     threads: int = 1
     precision: Precision = "float32"
     engine: Engine = "auto"
+    abreast: int = 1
 
     @property
     def allows_native(self) -> bool:

@@ -30,7 +30,7 @@ def simulated_direction(seen: Observation, inputs: Tensor, labels: Tensor) -> Te
     """The same [trainable] of a victim with these `inputs` and `labels` [n] (or probabilities [n, classes]), differentiable
     in both."""
     model, steps, rate = seen.model, seen.steps, seen.learning_rate
-    start = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    start: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if debug_unwrap(inputs) is not inputs:
         return _inside_func(seen, {name: p.detach() for name, p in start.items()}, inputs, labels)
     if steps == 1:

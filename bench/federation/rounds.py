@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from fflbench.clock import Clock
-from fflbench.contracts import Aggregate, Examples, Knowledge, Outcome, PoisoningAttack, Round, Upload, Visibility
+from fflbench.contracts import Aggregate, Knowledge, Outcome, PoisoningAttack, Round, Upload, Visibility
 from fflbench.errors import UserError
 from fflbench.federation.checks import checked_aggregate, checked_rows, checked_selection
-from fflbench.federation.native import native_model
 from fflbench.federation.setup import Federation
 from fflbench.federation.sharing import finite_rows, passed_on, upload_bytes
+from fflbench.federation.team import Work
 from fflbench.keeper import Keeper
 from fflbench.metrics.scoring import score
 from fflbench.state import Kept
@@ -79,7 +79,7 @@ def run_rounds(federation: Federation, clock: Clock, progress: Progress, keeper:
 
 def evaluate(federation: Federation, vector: Tensor, history: History) -> Outcome:
     """The model `vector[d]` on the test data and on what the attack wants."""
-    outputs = forward(federation, vector, federation.test)
+    outputs = federation.team.forward(vector, federation.test.inputs)
     trust = {peer: sum(values) / len(values) for peer, values in history.trust.items()}
     outcome = Outcome(outputs=outputs, targets=federation.test.targets, trust=trust or None,
                       attackers=federation.coalition.members)  # fmt: skip
@@ -91,23 +91,10 @@ def evaluate(federation: Federation, vector: Tensor, history: History) -> Outcom
         outcome,
         wanted=wanted,
         wanted_targets=examples.targets,
-        wanted_outputs=forward(federation, vector, examples),
+        wanted_outputs=federation.team.forward(vector, examples.inputs),
         success=tuple((index, value) for index, value in curve if value is not None),
         left=federation.coalition.end,
     )
-
-
-def forward(federation: Federation, vector: Tensor, examples: Examples, block: int = 1000) -> Tensor:
-    """The model's outputs [n, ...] in evaluation mode."""
-    network = federation.network
-    network.load(vector)
-    network.model.eval()
-    native = native_model(network, federation.execution, examples.inputs)
-    if native is not None:
-        return native.forward(examples.inputs)
-    with torch.inference_mode(), federation.execution.lowered():
-        blocks = [network.model(examples.inputs[i : i + block]) for i in range(0, len(examples), block)]
-        return torch.cat(blocks).float()
 
 
 def _begin(federation: Federation, index: int) -> Round:
@@ -148,19 +135,23 @@ def _train(federation: Federation, round_: Round) -> Tensor:
     updates = torch.empty(len(round_.peers), round_.layout.size, device=federation.device)
     order = sorted(range(len(round_.peers)), key=lambda i: round_.peers[i] in members)
     place = {index: row for row, index in enumerate(order)}
-    for index, peer in enumerate(round_.peers):
-        trainer = federation.trainer
-        for stage in federation.defense.stages:
-            trainer = stage.local_training(trainer, peer, round_)
-        if peer in members:
-            trainer = attack.local_training(trainer, peer, round_)
-        examples = federation.poisoned_examples[peer] if peer in members else federation.honest_examples[peer]
-        stream = federation.rng.at("training", round=round_.index, peer=peer)
-        updates[place[index]] = trainer.train(examples, federation.global_vector, stream)
+    rows = {peer: updates[place[index]] for index, peer in enumerate(round_.peers)}
+    federation.team.train((_work(federation, round_, peer, row) for peer, row in rows.items()), federation.global_vector)
     if members:
         _poison(attack, updates, len(order) - len(members), round_)
         put_back(updates, order)
     return updates
+
+
+def _work(federation: Federation, round_: Round, peer: int, row: Tensor) -> Work:
+    """A peer's local training as the stages, and the attack if it is a member, want it."""
+    trainer, member = federation.trainer, peer in round_.coalition.members
+    for stage in federation.defense.stages:
+        trainer = stage.local_training(trainer, peer, round_)
+    if member:
+        trainer = federation.attack.local_training(trainer, peer, round_)
+    examples = federation.poisoned_examples[peer] if member else federation.honest_examples[peer]
+    return Work(trainer, examples, federation.rng.at("training", round=round_.index, peer=peer), row)
 
 
 def _poison(attack: PoisoningAttack, updates: Tensor, honest: int, round_: Round) -> None:

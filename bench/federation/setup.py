@@ -19,6 +19,7 @@ from fflbench.federation.holdings import Holdings, Indices, PoisonedHoldings
 from fflbench.federation.network import Network
 from fflbench.federation.observation import prepared_model
 from fflbench.federation.task import Task, load_task
+from fflbench.federation.team import Team
 from fflbench.federation.trainer import Trainer
 from fflbench.parameters import construct
 from fflbench.records import Specification
@@ -41,6 +42,7 @@ class Federation:
     coalition: Coalition
     defense: Defense
     network: Network
+    team: Team
     trainer: Trainer
     global_vector: Tensor
     honest_examples: Holdings
@@ -76,6 +78,7 @@ def build_federation(spec: Specification, execution: Execution = FULL) -> Federa
         coalition=coalition,
         defense=defense,
         network=network,
+        team=Team(network, execution),
         trainer=_trainer(network, settings, execution),
         global_vector=network.flat.clone(),
         honest_examples=holdings,

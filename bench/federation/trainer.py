@@ -15,7 +15,7 @@ from fflbench.contracts import Examples
 from fflbench.errors import UserError
 from fflbench.execution import FULL, Execution
 from fflbench.federation.loss import task_loss
-from fflbench.federation.native import native_model, optimiser
+from fflbench.federation.native import NativeModel, native_model, optimiser
 from fflbench.federation.network import Network
 from fflbench.rng import Rng
 
@@ -74,12 +74,19 @@ class Trainer:
             self._train_in_torch(examples, start, rng)
         return self.network.flat - start
 
-    def _trained_natively(self, examples: Examples, rng: Rng) -> bool:
-        """Train in the native loop if that is the same: nobody intervenes, and it covers the model."""
+    def trains_natively(self, examples: Examples) -> bool:
+        """Whether the native loop does the same: nobody intervenes, and it covers the model."""
+        return self._native(examples) is not None
+
+    def _native(self, examples: Examples) -> NativeModel | None:
         if self.loss is not plain_loss or self.gradient_hooks or self.step_hooks or not self.training_mode:
-            return False
+            return None
         model = native_model(self.network, self.execution, examples.inputs)
-        if model is None or not model.accepts(examples.targets):
+        return model if model is not None and model.accepts(examples.targets) else None
+
+    def _trained_natively(self, examples: Examples, rng: Rng) -> bool:
+        model = self._native(examples)
+        if model is None:
             return False
         size, used = self._sizes(len(examples))
         orders = [np.arange(len(examples)) if order is None else order for order in self._orders(len(examples), rng)]

@@ -13,7 +13,6 @@ from fflbench.clock import Clock
 from fflbench.contracts import Examples
 from fflbench.execution import Execution
 from fflbench.federation.observation import observe
-from fflbench.federation.rounds import forward
 from fflbench.federation.setup import build_federation
 from fflbench.keeper import Keeper
 from fflbench.records import Specification
@@ -72,7 +71,8 @@ def _training(spec: Specification, execution: Execution) -> float:
     stream = federation.rng.at("cost")
     step = _seconds(lambda: once.train(few, federation.global_vector, stream)) / batches
     test = _first(federation.test, EVALUATED)
-    pass_ = _seconds(lambda: forward(federation, federation.global_vector, test)) * len(federation.test) / len(test)
+    few_tested = _seconds(lambda: federation.team.forward(federation.global_vector, test.inputs))
+    pass_ = few_tested * len(federation.test) / len(test)
     steps = max(1, held // size if settings.drop_last else math.ceil(held / size))
     rounds = settings.rounds * settings.selected * settings.local_epochs * steps * step
     return rounds + (settings.rounds // settings.evaluate_every + 1) * pass_

@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -212,8 +212,13 @@ class Run:
                 yield from found
             else:
                 self._running[group.cells[0].digest] = group
-                backend.start(group.cells[0], group.needs)
+                backend.start(self._widened(group.cells[0]), group.needs)
         self._ready.extendleft(reversed(passed))
+
+    def _widened(self, cell: Cell) -> Cell:
+        """The cell with the cores that no other cell is there for."""
+        jobs, beside = self.settings.jobs or 1, len(self._running) + len(self._ready)
+        return replace(cell, execution=replace(cell.execution, abreast=jobs // min(jobs, max(1, beside))))
 
     def _claim(self, group: Group) -> bool | None:
         """Whether a cell is ours to compute now; None while the disk is too full to say so and others are to be finished."""

@@ -16,7 +16,9 @@ import torch
 from fflbench import extension, registry
 from fflbench.contracts import Examples, Rng, Round, Upload
 from fflbench.defenses.ffl.mixing import FragmentMixing
+from fflbench.execution import Execution
 from fflbench.federation.network import Network
+from fflbench.federation.team import Team, Work
 from fflbench.federation.trainer import Trainer
 from fflbench.models.small_cnns import MnistCNN
 from tests.benchmarks.ways import scaled
@@ -60,8 +62,25 @@ def test_a_round_of_training(benchmark: Any, peers: int) -> None:
     )
 
 
+CORES = sorted({1, 2, os.cpu_count() or 1})
+
+
 @pytest.mark.benchmark(timer=time.perf_counter)
-@pytest.mark.parametrize("cores", sorted({1, 2, os.cpu_count() or 1}))
+@pytest.mark.parametrize("cores", CORES)
+def test_peers_at_once(benchmark: Any, cores: int) -> None:
+    scaled(benchmark, "cores", cores, "a round of one cell: mnist-cnn, 20 peers with 600 images")
+    peers = [Examples(torch.rand(600, 1, 28, 28), torch.randint(0, 10, (600,))) for _ in range(20)]
+    network = Network(MnistCNN(10), torch.device("cpu"))
+    team, trainer = Team(network, Execution(abreast=cores)), Trainer(network, 1, 64, "sgd", 0.01, 0.9, 5e-4)
+    start, rows = network.flat.clone(), torch.zeros(20, network.layout.size)
+    benchmark.pedantic(
+        lambda: team.train((Work(trainer, one, Rng(k), rows[k]) for k, one in enumerate(peers)), start),
+        rounds=5, warmup_rounds=1,
+    )  # fmt: skip
+
+
+@pytest.mark.benchmark(timer=time.perf_counter)
+@pytest.mark.parametrize("cores", CORES)
 def test_cells_at_once(benchmark: Any, cores: int, tmp_path: Path) -> None:
     scaled(benchmark, "cores", cores, "14 cells of quickstart, from command to summary")
     command = ["-m", "fflbench", "run", "quickstart", "--only", "fashion-mnist/label-flip/*", "--only",
