@@ -4,6 +4,7 @@ that what comes out does not depend on how many there are."""
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -44,28 +45,30 @@ class Team:
     """The networks of a cell. With `execution.abreast` 1, or where torch trains, everything is done with the first."""
 
     def __init__(self, network: Network, execution: Execution) -> None:
-        self._first, self._execution = network, execution
+        self._first, self._execution, self._hands = network, execution, execution.abreast
         self._others: list[Network] = []
 
     def train(self, work: Iterable[Work], start: Tensor) -> None:
         """Train every peer from the parameters `start[d]`. Work is taken as there are hands for it."""
-        if self._execution.abreast == 1:
-            for one in work:
-                one.done(start)
-            return
         free: SimpleQueue[Network] = SimpleQueue()
         begun: list[Future[None]] = []
-        with ThreadPoolExecutor(self._execution.abreast) as hands:
+        with ThreadPoolExecutor(self._hands) as hands:
             for one in work:
-                if one.trainer.network is not self._first or not one.trainer.trains_natively(one.examples):
+                if not self._shareable(one):
                     one.done(start)
                     continue
                 if not begun:
-                    for network in self._prepared(one.examples.inputs):
+                    for network in self._others:
                         free.put(network)
                 begun.append(hands.submit(self._lend, one, start, free.get(), free))
             for future in begun:
                 future.result()
+
+    def _shareable(self, one: Work) -> bool:
+        """Whether somebody else may do it, for whom there is a network then."""
+        if self._hands == 1 or one.trainer.network is not self._first or not one.trainer.trains_natively(one.examples):
+            return False
+        return self._prepare(one.examples.inputs)
 
     @staticmethod
     def _lend(one: Work, start: Tensor, network: Network, free: SimpleQueue[Network]) -> None:
@@ -81,10 +84,10 @@ class Team:
             with torch.inference_mode(), self._execution.lowered():
                 blocks = [self._first.model(inputs[i : i + block]) for i in range(0, len(inputs), block)]
                 return torch.cat(blocks).float()
-        if self._execution.abreast == 1 or len(inputs) < FEWEST:
+        if self._hands == 1 or len(inputs) < FEWEST or not self._prepare(inputs):
             return native.forward(inputs)
-        programs = [self._loaded(network, vector, inputs) for network in self._prepared(inputs)]
-        share = -(-len(inputs) // len(programs) // GROUP) * GROUP
+        programs = [self._loaded(network, vector, inputs) for network in self._others]
+        share = math.ceil(len(inputs) / len(programs) / GROUP) * GROUP
         with ThreadPoolExecutor(len(programs)) as hands:
             parts = zip(programs, torch.split(inputs, share), strict=False)
             begun = [hands.submit(program.forward, part) for program, part in parts if program is not None]
@@ -95,10 +98,13 @@ class Team:
         network.model.eval()
         return native_model(network, self._execution, inputs)
 
-    def _prepared(self, inputs: Tensor) -> list[Network]:
-        """A network for each hand. They are made and translated here, by one thread, as tracing a model wants it."""
-        while len(self._others) < self._execution.abreast:
-            self._others.append(Network(copy.deepcopy(self._first.model), inputs.device))
-        for network in self._others:
-            native_model(network, self._execution, inputs)
-        return self._others
+    def _prepare(self, inputs: Tensor) -> bool:
+        """Make a network for each hand: here, as models are traced by one thread at a time. False for one that cannot be
+        copied."""
+        try:
+            while len(self._others) < self._hands:
+                self._others.append(Network(copy.deepcopy(self._first.model), inputs.device))
+        except Exception:  # Somebody's module may refuse in any way.
+            self._others, self._hands = [], 1
+            return False
+        return all(native_model(network, self._execution, inputs) is not None for network in self._others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,26 @@ def test_what_goes_wrong_with_a_peer_is_heard() -> None:
         Team(network, Execution(abreast=2)).train(work, network.flat.clone())
 
 
-def test_a_model_that_torch_trains_is_trained_by_one() -> None:
-    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.GELU(), nn.Linear(8, 10))
-    network = Network(model, torch.device("cpu"))
+class OnlyOne(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10))
+        self.lock = threading.Lock()  # Cannot be copied.
+
+
+def smooth() -> nn.Module:
+    """Not covered by the native loop."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.GELU(), nn.Linear(8, 10))
+
+
+@pytest.mark.parametrize("model", [smooth, OnlyOne])
+def test_a_model_that_cannot_be_shared_is_trained_by_one(model: Callable[[], nn.Module]) -> None:
+    network = Network(model(), torch.device("cpu"))
     trainer = Trainer(network, 1, 16, "sgd", 0.01)
     peers = [Examples(torch.rand(40, 1, 28, 28), torch.randint(0, 10, (40,))) for _ in range(3)]
     start = network.flat.clone()
     alone = trained(Team(network, Execution()), trainer, peers)
     network.load(start)
-    assert torch.equal(trained(Team(network, Execution(abreast=2)), trainer, peers), alone)
+    team = Team(network, Execution(abreast=2))
+    assert torch.equal(trained(team, trainer, peers), alone)
+    inputs = torch.rand(3000, 1, 28, 28)
+    torch.testing.assert_close(team.forward(start, inputs), network.model(inputs).detach())
