@@ -1,6 +1,7 @@
 // Kernels for processors with AVX2 and fused multiplication.
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "kernels.hpp"
 

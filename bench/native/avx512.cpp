@@ -1,6 +1,7 @@
 // Kernels for processors with AVX-512.
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "kernels.hpp"
 

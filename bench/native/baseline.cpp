@@ -1,6 +1,7 @@
 // Kernels for what every processor of the family has: SSE2 or NEON.
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "kernels.hpp"
 

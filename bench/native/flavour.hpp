@@ -14,6 +14,7 @@
 #include "optimiser.hpp"
 #include "selection.hpp"
 #include "counting.hpp"
+#include "median.hpp"
 #include "gram.hpp"
 #include "moving.hpp"
 
@@ -45,6 +46,7 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::adam,
     FFL_FLAVOUR::ranked,
     FFL_FLAVOUR::counted,
+    FFL_FLAVOUR::median,
     FFL_FLAVOUR::gram,
     FFL_FLAVOUR::swap,
     FFL_FLAVOUR::pack,

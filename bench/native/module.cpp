@@ -155,6 +155,16 @@ bool counted(const py::array_t<float>& rows, long rank, bool pair, Floats& to, b
   return kernels.counted(matrix, rank, pair, mean, stretch, buffer.get(), results);
 }
 
+// The median of every column of few rows; false if there may be values that are not finite, or too many rows.
+bool median(const py::array_t<float>& rows, Floats& to, const std::string& flavour) {
+  const Matrix matrix = matrix_of(rows);
+  need(to.writeable() && to.size() == matrix.columns, "to: need a place for every result");
+  const Kernels& kernels = kernels_of(flavour);
+  float* results = to.mutable_data();
+  const py::gil_scoped_release released;
+  return kernels.median(matrix, results);
+}
+
 // Inner products of rows as seen from an origin, or from their mean where there is none.
 Doubles gram(const py::array_t<float>& rows, const std::optional<Floats>& origin, const std::string& flavour) {
   const Matrix matrix = matrix_of(rows);
@@ -222,6 +232,7 @@ PYBIND11_MODULE(_native, module) {
              "flavour"_a);
   module.def("counted", &counted, py::arg("rows").noconvert(), "rank"_a, "pair"_a, py::arg("to").noconvert(), "mean"_a,
              "flavour"_a);
+  module.def("median", &median, py::arg("rows").noconvert(), py::arg("to").noconvert(), "flavour"_a);
   module.def("gram", &gram, py::arg("rows").noconvert(), py::arg("origin").none(true), "flavour"_a);
   module.def("swap", &swap, py::arg("first").noconvert(), py::arg("second").noconvert(), py::arg("words").noconvert(),
              "threshold"_a, "flavour"_a);

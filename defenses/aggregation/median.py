@@ -28,8 +28,8 @@ def coordinate_median(rows: Tensor) -> Tensor:
     n = len(rows)
     ranks = range((n - 1) // 2, n // 2 + 1)
     median = mean_of_ranks(rows, ranks)
-    # The sum of two very large values is beyond all numbers, half of each is not.
-    return median if bool(torch.isfinite(median).all()) else middle(sorted_columns(rows, ranks))
+    # The sum of two very large values is beyond all numbers, half of each is not. One that is shows in the sum of all.
+    return median if bool(torch.isfinite(median.sum())) else middle(sorted_columns(rows, ranks))
 
 
 def middle(ordered: Tensor) -> Tensor:

@@ -56,7 +56,9 @@ def _natively(rows: Tensor, wanted: tuple[int, ...], found: Tensor, mean: bool) 
     values = as_native(rows)
     if not extension.FLAVOURS or values is None:
         return False
-    flavour = extension.FLAVOURS[0]
+    flavour, middle = extension.FLAVOURS[0], tuple(range((len(rows) - 1) // 2, len(rows) // 2 + 1))
+    if mean and wanted == middle and extension.native.median(values, found.numpy(), flavour):
+        return True
     if len(rows) >= FEWEST_COUNTED and wanted in ((wanted[0],), (wanted[0], wanted[0] + 1)):
         return extension.native.counted(values, wanted[0], len(wanted) == 2, found.numpy(), mean, flavour)
     if len(rows) > MOST_NATIVE:

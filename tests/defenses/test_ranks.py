@@ -112,6 +112,41 @@ def test_a_rank_found_by_counting_is_that_of_a_sort(n: int, d: int, seed: int, k
         assert torch.equal(mean.nan_to_num(), expected.mean(0).nan_to_num())
 
 
+@needs_native
+@pytest.mark.parametrize("n", range(1, 27))
+@pytest.mark.parametrize("kind", ["normal", "few values", "far apart", "alike"])
+def test_the_median_of_few_is_the_same_bit_for_bit(n: int, kind: str) -> None:
+    """Up to 24 in registers, of more by a network."""
+    for d in (1, 15, 16, 33, 200):
+        rows = awkward(n, d, seed=n, kind=kind)
+        with only():
+            expected = coordinate_median(rows)
+        for flavour in extension.FLAVOURS:
+            assert extension.native.median(rows.numpy(), torch.empty(d).numpy(), flavour) == (n <= 24)
+            with only(flavour):
+                assert torch.equal(coordinate_median(rows), expected)
+                assert torch.equal(coordinate_median(torch.cat([rows, rows], dim=1)[:, d:]), expected)
+
+
+@needs_native
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("place", [(0, 0), (6, 37), (3, 16)])
+def test_what_is_not_finite_is_noticed_by_the_median_of_few(value: float, place: tuple[int, int]) -> None:
+    rows = torch.randn(7, 38)
+    rows[place] = value
+    with only():
+        expected = coordinate_median(rows)
+    for flavour in extension.FLAVOURS:
+        assert not extension.native.median(rows.numpy(), torch.empty(38).numpy(), flavour)
+        with only(flavour):
+            assert torch.equal(coordinate_median(rows).nan_to_num(9.0), expected.nan_to_num(9.0))
+
+
+def test_the_median_of_numbers_whose_sum_is_none() -> None:
+    rows = torch.tensor([[3e38, -3e38, 1.0], [3.2e38, -3.2e38, 3.0]])
+    assert coordinate_median(rows).tolist() == pytest.approx([3.1e38, -3.1e38, 2.0])
+
+
 @pytest.mark.parametrize("n", [FEWEST_COUNTED - 1, FEWEST_COUNTED, 1000])
 def test_the_median_of_many_is_the_same_bit_for_bit(n: int) -> None:
     rows = torch.randn(n, 700)
