@@ -67,13 +67,15 @@ class FederationSettings(_TaskSettings):
 
 class ObservationSettings(_TaskSettings):
     """An observed round from an untrained model: `peers` take part, each with its own `batch` test examples; the first
-    `victims` of them are attacked. Of several `rounds` every peer is in each with the same examples, and between them the
-    model moves by the mean of what it was sent. A peer takes `steps` plain gradient steps on its whole batch; one step means
-    that the server sees a gradient. `images` (indices into the test data, peers x batch of them) pins the examples;
-    otherwise the seed draws them. What the server knows besides: the labels, if `labels_known`; in `training_mode`
-    (otherwise peers compute in evaluation mode) also the statistics of a batch, through batch norm's running ones."""
+    `victims` of them are attacked. Of several `rounds` every peer is in each, and between them the model moves by the mean
+    of what was sent. A peer's batch is the same in all of them; with `held` it is drawn anew every round from so many
+    examples that the peer holds; with `classes` these are of so many classes. A peer takes `steps` plain gradient steps on
+    its whole batch; one step means that the server sees a gradient. `images` (indices into the test data, peers x batch of
+    them) pins the examples; otherwise the seed draws them. What the server knows besides: the labels, if `labels_known`; in
+    `training_mode` (otherwise peers compute in evaluation mode) also the statistics of a batch, through batch norm's running
+    ones."""
 
-    _written_if_unusual: ClassVar[tuple[str, ...]] = ("rounds_scale", "rounds")
+    _written_if_unusual: ClassVar[tuple[str, ...]] = ("rounds_scale", "rounds", "held", "classes")
     peers: Annotated[int, Field(ge=1)] = 2
     rounds: Annotated[int, Field(ge=1)] = 1
     victims: Annotated[int, Field(ge=1)] = 1
@@ -82,6 +84,8 @@ class ObservationSettings(_TaskSettings):
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
     labels_known: bool = True
     training_mode: bool = False
+    held: Annotated[int, Field(ge=1)] | None = None
+    classes: Annotated[int, Field(ge=1)] | None = None
     images: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
     @pydantic.model_validator(mode="after")
@@ -90,6 +94,10 @@ class ObservationSettings(_TaskSettings):
             raise ValueError(f"victims: found {self.victims}, needs at most the {self.peers} peers")
         if self.images and len(self.images) != self.peers * self.batch:
             raise ValueError(f"images: found {len(self.images)}, needs peers x batch = {self.peers * self.batch}")
+        if self.held is not None and self.held < self.batch:
+            raise ValueError(f"held: found {self.held}, needs at least the batch of {self.batch}")
+        if self.images and (self.held is not None or self.classes is not None):
+            raise ValueError("images: found beside held or classes, which draw the examples")
         return self
 
 

@@ -84,9 +84,9 @@ def _sights(victim: int, attack: ReconstructionAttack, rounds: list[Played], sce
 
 
 def _victim(victim: int, guess: Reconstruction | None, last: Sight, scene: Scene) -> Victim:
-    batch, upload = scene.batches[victim], last.upload
+    batch, upload = scene.batches[-1][victim], last.upload
     linked = _unnamed_order(len(upload.peers), scene).index(upload.peers.index(victim)) if victim in upload.peers else 0
-    labels = labels_seen(upload, victim, scene)
+    labels = labels_seen(upload, victim, scene.batches[-1])
     return Victim(batch, labels, _candidates(victim, batch, scene), guess, linked, len(upload.peers))
 
 
@@ -96,8 +96,9 @@ def _guess(
 ) -> Reconstruction | None:  # fmt: skip
     """What the attack makes of a victim's upload; None when that never reached the server."""
     sights, rounds = view
-    settings, batch, linking = scene.settings, scene.batches[victim], attack.guesses == "links"
-    last = sights[-2] if linking else sights[-1]
+    settings, linking = scene.settings, attack.guesses == "links"
+    last, batches = (sights[-2], scene.batches[-2]) if linking else (sights[-1], scene.batches[-1])
+    batch = batches[victim]
     upload, device = last.upload, last.start.device
     update = upload.row_of(victim)
     if update is None or sights[-1].upload.row_of(victim) is None:
@@ -105,7 +106,7 @@ def _guess(
     network.load(last.start)
     network.model.eval()
     partner = next((k + j - victim for k, j in upload.pairs if victim in (k, j)), None)
-    labels, records = labels_seen(upload, victim, scene), _candidates(victim, batch, scene).records
+    labels, records = labels_seen(upload, victim, batches), _candidates(victim, batch, scene).records
     seen = Observation(
         model=network.model,
         layout=network.layout,
@@ -120,7 +121,7 @@ def _guess(
         candidates=Examples(records.inputs.to(device), records.targets.to(device)),
         training_mode=settings.training_mode,
         partner=partner,
-        partner_labels=scene.batches[partner].targets.to(device) if settings.labels_known and partner is not None else None,
+        partner_labels=batches[partner].targets.to(device) if settings.labels_known and partner is not None else None,
         rounds=tuple(sights[:-1] if linking else sights),
         own=rounds[-1].own_entries(scene, victim) if attack.reads_masks else None,
         descents=descents,

@@ -11,8 +11,8 @@ from torch import Tensor
 from fflbench.clock import Clock
 from fflbench.composition import Defense
 from fflbench.contracts import Examples, Round, Sight, Upload, Visibility
-from fflbench.errors import UserError
 from fflbench.execution import Execution
+from fflbench.federation.dealing import dealt
 from fflbench.federation.network import Network
 from fflbench.federation.sharing import passed_on, upload_bytes
 from fflbench.federation.task import Task
@@ -26,13 +26,13 @@ STRANGERS = 50
 
 @dataclass(frozen=True)
 class Scene:
-    """Observed rounds before they take place: `batches[k]` are peer k's examples, `strangers` are nobody's."""
+    """Observed rounds before they take place: `batches[i][k]` are peer k's examples in round i, `strangers` are nobody's."""
 
     task: Task
     settings: ObservationSettings
     defense: Defense
     rng: Rng
-    batches: list[Examples]
+    batches: list[list[Examples]]
     strangers: Examples
 
 
@@ -63,16 +63,21 @@ class Played:
 
 def drawn_scene(task: Task, settings: ObservationSettings, defense: Defense, rng: Rng) -> Scene:
     """Each peer's test examples, in data range, and some that nobody holds, if there are any left."""
-    count, available = settings.peers * settings.batch, len(task.data.test)
-    order = rng.at("victims").numpy().permutation(available).tolist()
-    wanted = list(settings.images) or order[:count]
-    if count > available or max(wanted) >= available:
-        raise UserError(f"task {task.spec.label}: needs {max(count, max(wanted) + 1)} test examples, has {available}")
-    taken = set(wanted)
+    order = rng.at("victims").numpy().permutation(len(task.data.test)).tolist()
+    held = dealt(task, settings, order, rng)
+    taken = {index for mine in held for index in mine}
     free = [index for index in order if index not in taken][:STRANGERS]
-    index = torch.tensor(wanted).view(settings.peers, settings.batch)
-    batches, strangers = [task.data.test[row] for row in index], task.data.test[torch.tensor(free, dtype=torch.long)]
-    return Scene(task, settings, defense, rng, batches, strangers)
+    rounds = [_drawn(held, settings, rng.at("batch", round=index)) for index in range(settings.rounds)]
+    batches = [[task.data.test[torch.tensor(mine)] for mine in round_] for round_ in rounds]
+    return Scene(task, settings, defense, rng, batches, task.data.test[torch.tensor(free, dtype=torch.long)])
+
+
+def _drawn(held: list[list[int]], settings: ObservationSettings, rng: Rng) -> list[list[int]]:
+    """What each peer takes of its examples in a round."""
+    if settings.held is None:
+        return held
+    streams = [rng.at("peer", peer=peer).numpy() for peer in range(settings.peers)]
+    return [stream.choice(mine, settings.batch, replace=False).tolist() for mine, stream in zip(held, streams, strict=True)]
 
 
 def played(network: Network, scene: Scene, clock: Clock, execution: Execution, told: bool) -> list[Played]:
@@ -98,9 +103,10 @@ def played(network: Network, scene: Scene, clock: Clock, execution: Execution, t
 
 def _play(round_: Round, plain: Trainer, scene: Scene, clock: Clock, told: bool) -> Played:
     start, stages, before = round_.global_vector, scene.defense.stages, list[Upload]()
-    upload = Upload(torch.empty(len(scene.batches), round_.layout.size, device=start.device), round_.peers)
+    batches = scene.batches[round_.index]
+    upload = Upload(torch.empty(len(batches), round_.layout.size, device=start.device), round_.peers)
     with clock.phase("training"):
-        for peer, batch in enumerate(scene.batches):
+        for peer, batch in enumerate(batches):
             trainer = plain
             for stage in stages:
                 trainer = stage.local_training(trainer, peer, round_)
@@ -114,8 +120,8 @@ def _play(round_: Round, plain: Trainer, scene: Scene, clock: Clock, told: bool)
     return Played(round_, upload.with_sent("upload", upload_bytes(upload, round_)), before)
 
 
-def labels_seen(upload: Upload, victim: int, scene: Scene) -> Tensor:
-    """The labels that a victim's update speaks of."""
+def labels_seen(upload: Upload, victim: int, batches: list[Examples]) -> Tensor:
+    """The labels that a victim's update of a round speaks of, whose `batches` are given."""
     if upload.visibility is Visibility.SUM:
-        return torch.cat([scene.batches[peer].targets for peer in upload.peers])
-    return scene.batches[victim].targets
+        return torch.cat([batches[peer].targets for peer in upload.peers])
+    return batches[victim].targets

@@ -14,11 +14,15 @@ from PIL import Image
 from fflbench import registry
 from fflbench.attacks.reconstruction.labels import infer_labels
 from fflbench.clock import Clock
+from fflbench.composition import build_defense
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Round, Stage, Upload, Visibility
 from fflbench.errors import UserError
 from fflbench.execution import FULL
 from fflbench.federation.observation import Seen, observe
+from fflbench.federation.scene import Scene, drawn_scene
+from fflbench.federation.task import load_task
 from fflbench.keeper import Keeper
+from fflbench.settings import ObservationSettings
 from fflbench.suite import load_suite
 
 SUITE = """
@@ -341,3 +345,64 @@ class TestMembershipAndSums:
         assert not quiet.update[buffers].any()
         assert saw.update[buffers].any(), "batch norm's statistics moved"
         assert not saw.model.training
+
+
+class TestWhatPeersHold:
+    """`held` and `classes`: what a peer takes of it in each round."""
+
+    @staticmethod
+    def scene(tmp_path: Path, settings: str) -> Scene:
+        path = tmp_path / "o.toml"
+        path.write_text(SUITE.format(seed=0, defense="mean", attack="imprint", model="strided-cnn",
+                                     dataset="fashion-mnist-small", settings=settings))  # fmt: skip
+        (spec,) = load_suite(str(path)).cells()
+        values = ObservationSettings.model_validate(spec.task.settings, strict=False)
+        return drawn_scene(load_task(spec.task), values, build_defense(spec.defense), Rng(0))
+
+    def test_the_same_batch_every_round_if_nothing_is_said(self, tmp_path: Path) -> None:
+        rounds = self.scene(tmp_path, "peers = 3\nbatch = 4\nrounds = 3").batches
+        assert len(rounds) == 3
+        for peer in range(3):
+            assert all(torch.equal(round_[peer].inputs, rounds[0][peer].inputs) for round_ in rounds)
+
+    def test_a_fresh_batch_every_round_from_what_a_peer_holds(self, tmp_path: Path) -> None:
+        rounds = self.scene(tmp_path, "peers = 3\nbatch = 4\nheld = 6\nrounds = 40").batches
+        taken = [
+            {tuple(image.flatten().tolist()) for round_ in rounds for image in round_[peer].inputs} for peer in range(3)
+        ]
+        assert [len(mine) for mine in taken] == [6, 6, 6]
+        assert len(set.union(*taken)) == 18
+        assert all(
+            len({tuple(image.flatten().tolist()) for image in batch.inputs}) == 4 for round_ in rounds for batch in round_
+        )
+        assert not torch.equal(rounds[0][0].inputs, rounds[1][0].inputs)
+
+    @pytest.mark.parametrize(("peers", "classes", "held"), [(10, 2, 20), (20, 1, 30), (7, 3, 8)])
+    def test_of_few_classes_as_often_each_as_can_be(self, peers: int, classes: int, held: int, tmp_path: Path) -> None:
+        settings = f"peers = {peers}\nbatch = {held}\nclasses = {classes}"
+        (batches,) = self.scene(tmp_path, settings).batches
+        mine = [set(batch.targets.tolist()) for batch in batches]
+        assert all(len(kinds) == classes for kinds in mine)
+        assert all(len(batch) == held for batch in batches)
+        counts = [sum(kind in kinds for kinds in mine) for kind in range(10)]
+        assert max(counts) - min(counts) <= 1
+
+    @pytest.mark.parametrize(("settings", "why"), [
+        ("batch = 4\nheld = 3", "held: found 3, needs at least the batch of 4"),
+        ("images = [1, 2]\nheld = 3", "images: found beside held or classes"),
+        ("batch = 4\nclasses = 11", "classes: found 11, needs at most 4"),
+        ("batch = 2\nclasses = 3", "classes: found 3, needs at most 2"),
+        ("peers = 20\nbatch = 50\nheld = 51", "needs 1020 test examples, has 1000"),
+        ("peers = 4\nbatch = 300\nclasses = 1", "classes: has too few test examples of"),
+    ])  # fmt: skip
+    def test_what_cannot_be_is_said_in_a_line(self, settings: str, why: str, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match=why):
+            self.scene(tmp_path, settings)
+
+    def test_an_observer_that_links_sees_other_batches_of_the_same_peers(self, seen: Any) -> None:
+        """Of one class each, fresh batches still show whose they are; of the same ten classes they hardly do."""
+        settings = "peers = 10\nvictims = 10\nbatch = 4\nheld = 12\nrounds = 4\nlearning_rate = 0.01\n"
+        apart, _ = seen(settings + "classes = 1", attack="linkage")
+        alike, _ = seen(settings, attack="linkage")
+        assert apart.metrics["linkage-accuracy"] == 100
+        assert alike.metrics["linkage-accuracy"] < 100
