@@ -38,8 +38,8 @@ IMAGES = {
 }
 TASKS = ("one image, CNN", "one image, CNN, with patience", "four images, CNN", "one image, MLP",
          "one image, five rounds, CNN", "one image, fifteen rounds, CNN", "who is who after one round, CNN",
-         "who is who after nine rounds, CNN", "who is who after nine rounds, fresh batches, CNN",
-         "who is who after nine rounds, fresh batches of two classes, CNN")  # fmt: skip
+         "who is who after nine rounds, CNN", "who is who, fresh batches, CNN",
+         "who is who, fresh batches of two classes, CNN")  # fmt: skip
 LINKS = {
     "linkage by direction": "direction of updates",
     "linkage by signs": "signs of entries",
