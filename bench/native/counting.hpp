@@ -2,10 +2,9 @@
 // guess. WIDTH columns at once, each with a guess of its own. Comparisons alone, so the values are exact.
 namespace FFL_FLAVOUR {
 
-constexpr int SAMPLE = 9;  // Rows that make the first guess, far apart from each other.
-
-constexpr int NARROW = 8;   // Values between two guesses from which on the ones next to a guess are looked for as well.
-constexpr int PATIENCE = 6;
+constexpr int SAMPLE = 9;    // Rows that make the first guess, far apart from each other.
+constexpr int NARROW = 8;    // So few values between two guesses, and those next to a guess are looked for as well,
+constexpr int PATIENCE = 6;  // after so many steps in any case.
 
 // What is known of a column: `low` values lie below `after`, fewer than wanted, and `high` at or below `last`, more.
 struct Bracket {
