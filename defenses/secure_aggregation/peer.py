@@ -43,6 +43,7 @@ class Peer:
         self._random = rng.at("shares", peer=name).numpy()
         self._own_mask: bytes = self._random.bytes(32)
         self._keys: dict[int, PublicKeys] = {}
+        self._secrets: dict[int, bytes] = {}
         self._held: dict[int, tuple[int, int]] = {}
         self._revealed = False
 
@@ -53,7 +54,7 @@ class Peer:
     def share(self, keys: Iterable[PublicKeys]) -> SealedShares:
         """Share both secrets among all whose keys the server relayed, itself among them. Raises `RefusedError` if they are
         too few."""
-        self._keys = {announced.sender: announced for announced in keys}
+        self._keys, self._secrets = {announced.sender: announced for announced in keys}, {}
         if len(self._keys) < self.terms.threshold:
             raise RefusedError(f"{len(self._keys)} peers are fewer than the threshold {self.terms.threshold}")
         holders = list(self._keys)
@@ -122,7 +123,9 @@ class Peer:
         """A key for each direction, which seals once, so the nonce may be fixed."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        return AESGCM(derived(agreed(self._sealing, self._keys[other].sealing), "shares", header))
+        if other not in self._secrets:
+            self._secrets[other] = agreed(self._sealing, self._keys[other].sealing)
+        return AESGCM(derived(self._secrets[other], "shares", header))
 
     def _header(self, sender: int, receiver: int) -> bytes:
         return struct.pack(">QQQ", self.terms.round, sender, receiver)
