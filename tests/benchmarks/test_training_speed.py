@@ -121,16 +121,17 @@ def test_a_round_of_10_peers_with_600_examples(benchmark: Any, name: str, way: s
 WORDS, TOKENS = 20_000, 64
 
 
-@pytest.mark.parametrize("way", ["torch", "naive"])
+@pytest.mark.parametrize("way", ["ours", "ours in bfloat16", NAIVE])
 def test_a_round_of_4_peers_with_96_texts(benchmark: Any, way: str) -> None:
     """A vocabulary of which a peer sees little, and Adam, which moves all of it."""
-    compared(benchmark, "training, imdb-bilstm, a round of 4 peers with 96 texts", NAIVE if way == "naive" else "ours")
+    compared(benchmark, "training, imdb-bilstm, a round of 4 peers with 96 texts", way)
     peers = [Examples(torch.randint(2, WORDS, (96, TOKENS)), torch.randint(0, 2, (96,))) for _ in range(4)]
-    if way == "naive":
+    if way == NAIVE:
         model, data = BiLSTM(WORDS), [as_data_set(examples) for examples in peers]
         assert len(benchmark.pedantic(lambda: naive_round(model, data, adam=True), rounds=5, warmup_rounds=1)) == 4
         return
-    trainer = Trainer(Network(BiLSTM(WORDS), torch.device("cpu")), 1, 64, "adam", 0.001)
+    execution = Execution(precision="float32" if way == "ours" else "bfloat16")
+    trainer = Trainer(Network(BiLSTM(WORDS), torch.device("cpu")), 1, 64, "adam", 0.001, execution=execution)
     start = trainer.network.flat.clone()
     benchmark.pedantic(
         lambda: [trainer.train(examples, start, Rng(peer)) for peer, examples in enumerate(peers)], rounds=5, warmup_rounds=1
