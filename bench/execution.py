@@ -18,7 +18,7 @@ class Execution:
     """`device` as torch names it; `threads` that torch may use in a worker; `precision` of the networks' forward and
     backward passes (parameters, updates and everything after them stay float32); `engine` of local training and evaluation:
     the native loop or torch; `auto` takes the native loop wherever it is there and covers the model. `abreast` is how many
-    peers train at once there, a thread each, which changes nothing but the time."""
+    peers train at once, a thread each, which changes nothing but the time."""
 
     device: str = "cpu"
     threads: int = 1

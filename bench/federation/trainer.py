@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,7 +36,8 @@ class Trainer:
 
     `loss(model, inputs, targets)` is minimised; each of `gradient_hooks(model, inputs, targets, gradient)` may change the
     flat gradient [trainable] in place before a step; each of `step_hooks(flat, start)` may change the flat parameters [d]
-    in place after it, knowing those at the start of the round.
+    in place after it, knowing those at the start of the round. Without `draws` torch's generator, which is one for the whole
+    process, is left alone: for models that take nothing from it.
     """
 
     network: Network
@@ -51,6 +53,7 @@ class Trainer:
     loss: Loss = plain_loss
     gradient_hooks: tuple[GradientHook, ...] = ()
     step_hooks: tuple[StepHook, ...] = ()
+    draws: bool = True
 
     def with_loss(self, wrap: Callable[[Loss], Loss]) -> Trainer:
         """Replace the loss; `wrap` receives the one that is in place."""
@@ -78,8 +81,13 @@ class Trainer:
         """Whether the native loop does the same: nobody intervenes, and it covers the model."""
         return self._native(examples) is not None
 
+    @property
+    def plain(self) -> bool:
+        """Whether nobody intervenes."""
+        return self.loss is plain_loss and not self.gradient_hooks and not self.step_hooks
+
     def _native(self, examples: Examples) -> NativeModel | None:
-        if self.loss is not plain_loss or self.gradient_hooks or self.step_hooks or not self.training_mode:
+        if not self.plain or not self.training_mode:
             return None
         model = native_model(self.network, self.execution, examples.inputs)
         return model if model is not None and model.accepts(examples.targets) else None
@@ -100,7 +108,7 @@ class Trainer:
     def _train_in_torch(self, examples: Examples, start: Tensor, rng: Rng) -> None:
         network, steps = self.network, self._optimiser()
         network.model.train(self.training_mode)
-        with rng.at("model").inside_torch(start.device):
+        with rng.at("model").inside_torch(start.device) if self.draws else nullcontext():
             for inputs, targets in self._batches(examples, rng):
                 network.gradient.zero_()
                 with self.execution.lowered():

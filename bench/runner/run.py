@@ -3,6 +3,7 @@ with other runs."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterator
@@ -212,13 +213,15 @@ class Run:
                 yield from found
             else:
                 self._running[group.cells[0].digest] = group
-                backend.start(self._widened(group.cells[0]), group.needs)
+                backend.start(self._widened(group), group.needs)
         self._ready.extendleft(reversed(passed))
 
-    def _widened(self, cell: Cell) -> Cell:
-        """The cell with the cores that no other cell is there for."""
-        jobs, beside = self.settings.jobs or 1, len(self._running) + len(self._ready)
-        return replace(cell, execution=replace(cell.execution, abreast=jobs // min(jobs, max(1, beside))))
+    def _widened(self, group: Group) -> Cell:
+        """Its first cell with the cores that no other cell is there for, as far as memory is sure to hold so many peers."""
+        jobs, cell = self.settings.jobs or 1, group.cells[0]
+        cores = jobs // min(jobs, len(self._running) + len(self._ready) or 1)
+        room = min(self.settings.limits.memory or math.inf, free_memory()) / (group.needs.memory or math.inf)
+        return replace(cell, execution=replace(cell.execution, abreast=max(1, min(cores, math.floor(room)))))
 
     def _claim(self, group: Group) -> bool | None:
         """Whether a cell is ours to compute now; None while the disk is too full to say so and others are to be finished."""

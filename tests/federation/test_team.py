@@ -13,7 +13,7 @@ from torch import nn
 
 from fflbench.clock import Clock
 from fflbench.contracts import Examples, Rng
-from fflbench.execution import Execution
+from fflbench.execution import Engine, Execution
 from fflbench.extension import FLAVOURS
 from fflbench.federation import team as team_module
 from fflbench.federation.network import Network
@@ -43,14 +43,15 @@ batch_size = 64
 """
 
 
-def outcome(path: Path, abreast: int, **parts: str) -> tuple[torch.Tensor, dict[str, Any]]:
+def outcome(path: Path, abreast: int, engine: Engine, **parts: str) -> tuple[torch.Tensor, dict[str, Any]]:
     path.write_text(SUITE.format(**parts))
     (spec,) = load_suite(str(path)).cells()
-    federation = build_federation(spec, Execution(engine="native", abreast=abreast))
+    federation = build_federation(spec, Execution(engine=engine, abreast=abreast))
     history, reported = run_rounds(federation, Clock(), lambda done, total: None, Keeper())
     return reported, dict(history.curves)
 
 
+@pytest.mark.parametrize("engine", ["native", "torch"])
 @pytest.mark.parametrize(("attack", "defense", "model"), [
     ('"none"', '"mean"', '"mnist-cnn"'),
     ('{ name = "label-flip", source = "Sneaker", target = "Sandal", attackers = 0.3 }', '"ffl"', '"strided-cnn"'),
@@ -58,12 +59,14 @@ def outcome(path: Path, abreast: int, **parts: str) -> tuple[torch.Tensor, dict[
     ('{ name = "gaussian-noise", attackers = 0.3 }', '"proximal+median"', '"mlp"'),
 ])  # fmt: skip
 def test_a_cell_does_not_depend_on_how_many_train_at_once(
-    attack: str, defense: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attack: str, defense: str, model: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(team_module, "FEWEST", 100)
-    alone, curves = outcome(tmp_path / "s.toml", 1, attack=attack, defense=defense, model=model)
+    monkeypatch.setattr(team_module, "BLOCK", 300)
+    parts = {"attack": attack, "defense": defense, "model": model}
+    alone, curves = outcome(tmp_path / "s.toml", 1, engine, **parts)
     for abreast in (2, 3):
-        together, others = outcome(tmp_path / "s.toml", abreast, attack=attack, defense=defense, model=model)
+        together, others = outcome(tmp_path / "s.toml", abreast, engine, **parts)
         assert torch.equal(alone, together)
         assert curves == others
 
@@ -120,19 +123,45 @@ class OnlyOne(nn.Sequential):
 
 
 def smooth() -> nn.Module:
-    """Not covered by the native loop."""
+    """Torch trains it, and it draws nothing."""
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.GELU(), nn.Linear(8, 10))
 
 
-@pytest.mark.parametrize("model", [smooth, OnlyOne])
-def test_a_model_that_cannot_be_shared_is_trained_by_one(model: Callable[[], nn.Module]) -> None:
+def drawing() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.GELU(), nn.Dropout(0.5), nn.Linear(8, 10))
+
+
+@pytest.mark.parametrize("model", [smooth, drawing, OnlyOne])
+def test_other_models_give_the_same_too(model: Callable[[], nn.Module]) -> None:
     network = Network(model(), torch.device("cpu"))
     trainer = Trainer(network, 1, 16, "sgd", 0.01)
     peers = [Examples(torch.rand(40, 1, 28, 28), torch.randint(0, 10, (40,))) for _ in range(3)]
     start = network.flat.clone()
     alone = trained(Team(network, Execution()), trainer, peers)
     network.load(start)
-    team = Team(network, Execution(abreast=2))
+    team, inputs = Team(network, Execution(abreast=2)), torch.rand(3000, 1, 28, 28)
+    state = torch.get_rng_state()
     assert torch.equal(trained(team, trainer, peers), alone)
-    inputs = torch.rand(3000, 1, 28, 28)
-    torch.testing.assert_close(team.forward(start, inputs), network.model(inputs).detach())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(team.forward(start, inputs), Team(network, Execution()).forward(start, inputs))
+
+
+@pytest.mark.parametrize(("model", "side_by_side"), [(smooth, True), (drawing, False), (OnlyOne, False), (MnistCNN, True)])
+def test_who_trains_side_by_side(
+    model: Callable[..., nn.Module], side_by_side: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, threads = Trainer.train, set()
+
+    def train(self: Trainer, *arguments: Any) -> torch.Tensor:
+        threads.add(threading.current_thread() is threading.main_thread())
+        return training(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "train", train)
+    network = Network(model(10) if model is MnistCNN else model(), torch.device("cpu"))
+    peers = [Examples(torch.rand(40, 1, 28, 28), torch.randint(0, 10, (40,))) for _ in range(3)]
+    trained(Team(network, Execution(abreast=2)), Trainer(network, 1, 16, "sgd", 0.01), peers)
+    assert threads == {not side_by_side}
+    hooked = Trainer(network, 1, 16, "sgd", 0.01).with_step(lambda flat, start: None)
+    threads.clear()
+    trained(Team(network, Execution(abreast=2)), hooked, peers)
+    assert threads == {True}
