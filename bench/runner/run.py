@@ -218,7 +218,7 @@ class Run:
 
     def _widened(self, group: Group) -> Cell:
         """Its first cell with the cores that no other cell is there for, as far as memory is sure to hold so many peers."""
-        jobs, cell = self.settings.jobs or 1, group.cells[0]
+        cell, jobs = group.cells[0], 1 if self.settings.ray else self.settings.jobs or 1
         cores = jobs // min(jobs, len(self._running) + len(self._ready) or 1)
         room = min(self.settings.limits.memory or math.inf, free_memory()) / (group.needs.memory or math.inf)
         return replace(cell, execution=replace(cell.execution, abreast=max(1, min(cores, math.floor(room)))))
