@@ -213,15 +213,18 @@ class Run:
                 yield from found
             else:
                 self._running[group.cells[0].digest] = group
-                backend.start(self._widened(group), group.needs)
+                others = len(self._running) + len(self._ready) + len(passed) - 1
+                backend.start(self._widened(group, others), group.needs)
         self._ready.extendleft(reversed(passed))
 
-    def _widened(self, group: Group) -> Cell:
+    def _widened(self, group: Group, others: int) -> Cell:
         """Its first cell with the cores that no other cell is there for, as far as memory is sure to hold so many peers."""
         cell, jobs = group.cells[0], 1 if self.settings.ray else self.settings.jobs or 1
-        cores = jobs // min(jobs, len(self._running) + len(self._ready) or 1)
-        room = min(self.settings.limits.memory or math.inf, free_memory()) / (group.needs.memory or math.inf)
-        return replace(cell, execution=replace(cell.execution, abreast=max(1, min(cores, math.floor(room)))))
+        abreast = jobs // min(jobs, others + 1)
+        if group.needs.memory:
+            room = min(self.settings.limits.memory or math.inf, free_memory())
+            abreast = int(min(abreast, room // group.needs.memory))
+        return replace(cell, execution=replace(cell.execution, abreast=max(1, abreast)))
 
     def _claim(self, group: Group) -> bool | None:
         """Whether a cell is ours to compute now; None while the disk is too full to say so and others are to be finished."""

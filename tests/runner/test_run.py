@@ -11,8 +11,11 @@ import pytest
 
 from fflbench.errors import UserError
 from fflbench.records import Record, RecordStore
+from fflbench.runner.cell import Cell
+from fflbench.runner.local import Limits, LocalWorkers
 from fflbench.runner.options import Settings
 from fflbench.runner.run import Run, start
+from fflbench.settings import Resources
 from fflbench.suite import load_suite
 from tests.runner.conftest import write_tiny
 
@@ -109,3 +112,26 @@ def test_a_results_folder_that_cannot_be_written_is_said_before_anything_runs(ti
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"results folder .*: cannot be written to"):
         run(tiny, tmp_path / "file", jobs=1)
+
+
+def test_a_cell_gets_the_cores_that_no_other_is_there_for(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, starting = list[int](), LocalWorkers.start
+
+    def start_noted(self: LocalWorkers, cell: Cell, needs: Resources) -> None:
+        started.append(cell.execution.abreast)
+        starting(self, cell, needs)
+
+    monkeypatch.setattr(LocalWorkers, "start", start_noted)
+    run(tiny, tmp_path / "lone", jobs=3, only=("clothes/none/fedavg",), seeds=(0,))
+    assert started == [3]
+    started.clear()
+    run(tiny, tmp_path / "pair", jobs=3, only=("clothes/none",), seeds=(0,))
+    assert started == [1, 1]
+    started.clear()
+    run(tiny, tmp_path / "tight", jobs=3, only=("clothes/none/fedavg",), seeds=(0,), limits=Limits(memory=2.0))
+    assert started in ([1], [2])
+    lone, pair, tight = (records(tmp_path / name) for name in ("lone", "pair", "tight"))
+    for name, record in lone.items():
+        assert record.comparable() == pair[name].comparable() == tight[name].comparable()
