@@ -16,6 +16,8 @@ from fflbench.verification.report import Outcome
 
 BY_UNIT = {"%": 2.0, "dB": 1.0}
 """How far apart two numbers of a unit may be: percentage points, decibels."""
+PERFECT = 60.0
+"""Decibels from which on a picture is the original to every eye and rounding decides: more count as these."""
 UNIT_RANGE = 0.05
 """The same for scores from 0 to 1."""
 RELATIVE = 0.05
@@ -101,6 +103,8 @@ def _curve(name: str, stated: list[float | None], found: list[float | None]) -> 
 
 def _allowed(name: str, one: float | None, other: float | None) -> float:
     about = measure(name)
+    if about.unit == "dB" and one is not None and other is not None:
+        return BY_UNIT["dB"] + abs(one - other) - abs(min(one, PERFECT) - min(other, PERFECT))
     if about.unit in BY_UNIT:
         return BY_UNIT[about.unit]
     return UNIT_RANGE if about.high == 1 else RELATIVE * max(abs(one or 0.0), abs(other or 0.0))

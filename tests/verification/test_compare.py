@@ -66,6 +66,14 @@ def test_losses_beyond_what_is_shown_count_as_the_same() -> None:
     assert compare(endless, changed("metrics", **{"test-loss": 1e31}), 0.0)[0] == "differs"
 
 
+@pytest.mark.parametrize(("one", "other", "outcome"), [
+    (67.9, 69.2, "close"), (60.0, 200.0, "close"), (59.5, 90.0, "close"), (58.9, 90.0, "differs"), (30.0, 31.5, "differs"),
+])  # fmt: skip
+def test_pictures_that_are_perfect_to_every_eye_count_as_the_same(one: float, other: float, outcome: str) -> None:
+    pair = [changed("metrics", psnr=value) for value in (one, other)]
+    assert compare(*pair, 1.0)[0] == compare(*pair[::-1], 1.0)[0] == outcome
+
+
 def test_the_note_names_the_first_number_that_differs() -> None:
     note = compare(BASE, changed("metrics", accuracy=90.0), 1.0)[1]
     assert note == "metric accuracy: stated 80, found 90, may be 2 apart"
