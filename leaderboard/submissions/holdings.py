@@ -9,7 +9,8 @@ from fflbench.leaderboard.submissions.about import slug
 from fflbench.leaderboard.submissions.labels import folded
 from fflbench.leaderboard.submissions.rules import Rules
 from fflbench.leaderboard.submissions.submission import Submission
-from fflbench.records import Record, Specification, digest_of
+from fflbench.meaning import meaning as _meaning
+from fflbench.records import Record, Specification
 
 ADVICE = "leave them out with `fflbench submit --only`"
 
@@ -128,7 +129,3 @@ class Holdings:
         if owner != slug(name):
             raise UserError(f"{place}: the defense {spec.defense.label!r} on this task belongs to {shown!r}, and nobody "
                             f"else may add cells to it; {ADVICE}")  # fmt: skip
-
-
-def _meaning(part: object) -> str:
-    return digest_of(part.model_dump(mode="json"))  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from leaderboard_records import png, record, write
-from submission_workshop import KEY, OTHER_KEY, Workshop, cells, honest, newcomer, sealed
+from submission_workshop import KEY, OTHER_KEY, Workshop, cells, honest, newcomer, relabelled, sealed
 
 from fflbench.errors import UserError
 from fflbench.leaderboard.packed import NAME, read_packed
@@ -124,6 +124,20 @@ def test_the_same_key_may_come_again_and_its_newer_records_count(tmp_path: Path)
     row = next(row for row in task.rows if row.defense == "signed one")
     assert row.attacks["none"]["accuracy"].values == {0: 50.0, 1: 81.0}
     assert any("1 record superseded" in line for line in files.problems)
+
+
+@pytest.mark.parametrize(("scale", "taken"), [(1.0, True), (5.0, False)])
+def test_a_parameter_at_its_default_says_nothing(scale: float, taken: bool, tmp_path: Path) -> None:
+    """Records from before a plug-in had it, and those of today, are of the same attack."""
+    shop = Workshop(tmp_path)
+    today = [relabelled(one, "attack", one.specification.attack.label, parameters={"scale": scale}) if
+             one.specification.attack.name == "sign-flip" else one for one in cells("today's")]  # fmt: skip
+    shop.put(newcomer(today).to_bytes())
+    if taken:
+        add_submission(shop.board, shop.file)
+    else:
+        with pytest.raises(UserError, match="no such attack on this task"):
+            add_submission(shop.board, shop.file)
 
 
 def test_a_pinned_name_takes_all_its_keys_in_any_order(tmp_path: Path) -> None:
