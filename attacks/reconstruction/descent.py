@@ -13,6 +13,9 @@ from torch import Tensor
 from fflbench.contracts import Observation
 from fflbench.keeper import Descent
 
+LEAST = 1e-3
+"""Of a cost: what counts as a step forward."""
+
 
 def descend(
     variables: Sequence[Tensor],
@@ -33,13 +36,13 @@ def descend(
     optimiser = torch.optim.Adam(list(variables), lr=learning_rate)
     milestones = [steps * k // 8 for k in (3, 5, 7)] if decay else []
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=0.1)
-    kept = _Standing(variables, optimiser, schedule, generator, Plateau(patience))
+    kept = _Standing(variables, optimiser, schedule, generator, _Plateau())
     made = kept.restore(descent.state)
     for step in range(made, steps):
         if descent.due():
             descent.save(kept.at(step))
         value = total()
-        if patience is not None and kept.plateau.reached(step, float(value.detach())):
+        if patience is not None and kept.plateau.lasts(step, float(value.detach())) >= patience:
             break
         gradients = torch.autograd.grad(value, list(variables))
         for variable, gradient in zip(variables, gradients, strict=True):
@@ -49,28 +52,22 @@ def descend(
             after(float(schedule.get_last_lr()[0]))
         schedule.step()
         made = step + 1
-    descent.finish(kept.at(steps))
+    descent.finish(kept.at(made))
     return made
 
 
-LEAST = 1e-3
-"""Of a cost: what counts as a step forward."""
-
-
 @dataclass
-class Plateau:
-    """Notices when a cost has not fallen for `patience` steps."""
+class _Plateau:
+    """The least cost so far, and the step that came to it."""
 
-    patience: int | None
     best: float = math.inf
     since: int = 0
 
-    def reached(self, step: int, cost: float) -> bool:
-        if self.patience is None:
-            return False
+    def lasts(self, step: int, cost: float) -> int:
+        """For how many steps the cost has not fallen, when it is this at a step."""
         if cost < self.best - LEAST * abs(self.best) or math.isinf(self.best):
             self.best, self.since = cost, step
-        return step - self.since >= self.patience
+        return step - self.since
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class _Standing:
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     generator: torch.Generator | None
-    plateau: Plateau
+    plateau: _Plateau
 
     def at(self, step: int) -> dict[str, Any]:
         return {

@@ -11,6 +11,7 @@ from torch.func import vmap
 from fflbench.contracts import Observation
 
 TOGETHER = 8
+"""More starts at once gain little, and take memory."""
 FEWEST = 4
 """Fewer starts are not worth it."""
 LARGEST = 100_000

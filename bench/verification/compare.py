@@ -86,8 +86,12 @@ def _pairs(stated: Record, found: Record) -> Iterator[Pair]:
 
 def _table(what: str, stated: Numbers, found: Numbers) -> Iterator[Pair]:
     for name in sorted({*stated, *found}):
-        one, other = stated.get(name), found.get(name)
+        one, other = (_heard(name, numbers.get(name)) for numbers in (stated, found))
         yield f"{what} {name}", one, other, _allowed(name, one, other)
+
+
+def _heard(name: str, value: float | None) -> float | None:
+    return value if value is None or measure(name).unit != "dB" else min(value, PERFECT)
 
 
 def _curve(name: str, stated: list[float | None], found: list[float | None]) -> Iterator[Pair]:
@@ -103,8 +107,6 @@ def _curve(name: str, stated: list[float | None], found: list[float | None]) -> 
 
 def _allowed(name: str, one: float | None, other: float | None) -> float:
     about = measure(name)
-    if about.unit == "dB" and one is not None and other is not None:
-        return BY_UNIT["dB"] + abs(one - other) - abs(min(one, PERFECT) - min(other, PERFECT))
     if about.unit in BY_UNIT:
         return BY_UNIT[about.unit]
     return UNIT_RANGE if about.high == 1 else RELATIVE * max(abs(one or 0.0), abs(other or 0.0))

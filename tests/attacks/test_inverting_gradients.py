@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from fflbench.attacks.reconstruction.mask_guessing import MaskGuessing, agreeing
 from fflbench.attacks.reconstruction.restarts import grouped, side_by_side
 from fflbench.attacks.reconstruction.simulation import cosine_cost, simulated_direction
 from fflbench.contracts import Examples, Observation, Rng, TaskView
+from fflbench.keeper import Descents
 from fflbench.metrics.images import psnr
 from fflbench.models.convnet64 import ConvNet64
 from fflbench.models.small_cnns import StridedCNN
@@ -165,6 +168,12 @@ def test_a_descent_that_gets_nowhere_ends_early_and_says_so() -> None:
     seen = observed(images_of(1), torch.tensor([3]))
     patient = InvertingGradients(steps=400, learning_rate=1e-9, boxed=False, patience=20).reconstruct(seen, Rng(0))
     assert patient.steps == 20
+    descents = Descents()
+    ended = InvertingGradients(steps=400, learning_rate=1e-9, boxed=False, patience=20)
+    first = ended.reconstruct(replace(seen, descents=descents), Rng(0))
+    resumed = ended.reconstruct(replace(seen, descents=Descents(saved=[descents.state(0)])), Rng(0))
+    assert resumed.steps == first.steps == 20
+    assert torch.equal(resumed.inputs, first.inputs)
     lasting = InvertingGradients(steps=60, patience=59).reconstruct(seen, Rng(0))
     assert lasting.steps == 60
     assert torch.equal(lasting.inputs, InvertingGradients(steps=60).reconstruct(seen, Rng(0)).inputs)
