@@ -67,15 +67,22 @@ def drawn_scene(task: Task, settings: ObservationSettings, defense: Defense, rng
     held = dealt(task, settings, order, rng)
     taken = {index for mine in held for index in mine}
     free = [index for index in order if index not in taken][:STRANGERS]
-    rounds = [_drawn(held, settings, rng.at("batch", round=index)) for index in range(settings.rounds)]
+    rounds = [held]
+    if settings.held is not None:
+        rounds = [_drawn(held, settings, rng.at("batch", round=index)) for index in range(settings.rounds)]
     batches = [[task.data.test[torch.tensor(mine)] for mine in round_] for round_ in rounds]
-    return Scene(task, settings, defense, rng, batches, task.data.test[torch.tensor(free, dtype=torch.long)])
+    return Scene(
+        task,
+        settings,
+        defense,
+        rng,
+        batches * (settings.rounds // len(rounds)),
+        task.data.test[torch.tensor(free, dtype=torch.long)],
+    )
 
 
 def _drawn(held: list[list[int]], settings: ObservationSettings, rng: Rng) -> list[list[int]]:
     """What each peer takes of its examples in a round."""
-    if settings.held is None:
-        return held
     streams = [rng.at("peer", peer=peer).numpy() for peer in range(settings.peers)]
     return [stream.choice(mine, settings.batch, replace=False).tolist() for mine, stream in zip(held, streams, strict=True)]
 
