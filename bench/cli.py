@@ -54,6 +54,7 @@ class Precision(StrEnum):
     """Of the networks' forward and backward passes."""
 
     float32 = "float32"
+    tfloat32 = "tfloat32"
     bfloat16 = "bfloat16"
 
 

@@ -9,14 +9,15 @@ from typing import Literal
 
 from fflbench.errors import UserError
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tfloat32", "bfloat16"]
 Engine = Literal["auto", "native", "torch"]
 
 
 @dataclass(frozen=True)
 class Execution:
     """`device` as torch names it; `threads` that torch may use in a worker; `precision` of the networks' forward and
-    backward passes (parameters, updates and everything after them stay float32); `engine` of local training and evaluation:
+    backward passes (parameters, updates and everything after them stay float32; `tfloat32` multiplies float32 with ten
+    bits behind the point, on the tensor cores of a GPU); `engine` of local training and evaluation:
     the native loop or torch; `auto` takes the native loop wherever it is there and covers the model. `abreast` is how many
     peers train at once, a thread each, which changes nothing but the time."""
 
@@ -43,19 +44,30 @@ class Execution:
 
         use_inexact(self.engine == "native")
         torch.set_num_threads(self.threads)
-        torch.backends.cudnn.allow_tf32 = False
+        _use_tensor_cores(False)
         torch.backends.cudnn.deterministic = True
 
     @contextmanager
     def lowered(self) -> Iterator[None]:
-        """Networks run in the chosen precision inside."""
+        """Networks run forward and backward in the chosen precision inside."""
         import torch
 
-        with torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.precision == "bfloat16"):
-            yield
+        _use_tensor_cores(self.precision == "tfloat32")
+        try:
+            with torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.precision == "bfloat16"):
+                yield
+        finally:
+            _use_tensor_cores(False)
 
 
 FULL = Execution()
+
+
+def _use_tensor_cores(yes: bool) -> None:
+    """Whether torch multiplies float32 in tfloat32 on a GPU."""
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = yes
 
 
 def native_or_not(computed_by: str) -> dict[str, str]:
@@ -64,7 +76,9 @@ def native_or_not(computed_by: str) -> dict[str, str]:
 
 
 def check_engine(execution: Execution) -> Execution:
-    """Raises `UserError` where the native loop is asked for and cannot be had."""
+    """Raises `UserError` where the native loop is asked for and cannot be had, or tensor cores where there are none."""
+    if execution.precision == "tfloat32" and not execution.device.startswith("cuda"):
+        raise UserError(f"precision tfloat32: found {execution.device}, needs cuda")
     if execution.engine == "native":
         from fflbench.extension import MISSING
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from torch import nn
+from torch import Tensor, nn
 
 from fflbench.errors import UserError
 
@@ -26,5 +26,20 @@ def vgg16(classes: int) -> nn.Module:
     from torchvision import models
 
     model: nn.Module = models.vgg16(weights=None, init_weights=False)
+    model.avgpool = Spread(7)
     model.classifier = nn.Linear(512 * 7 * 7, classes)
     return model
+
+
+class Spread(nn.AdaptiveAvgPool2d):
+    """Adaptive pooling to `side` x `side`, which repeats what is one pixel. Its derivative there is a sum, which on a GPU
+    torch adds up in any order; that of an expansion comes out the same every time."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__((side, side))
+        self.side = side
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[-2:] == (1, 1):
+            return images.expand(*images.shape[:-2], self.side, self.side)
+        return super().forward(images)

@@ -12,6 +12,10 @@ from torch import Tensor
 
 from fflbench.contracts import Observation
 from fflbench.keeper import Descent
+from fflbench.recorded import new_stream, recordable, recorded
+
+WORTH = 50
+"""Steps that are worth being recorded."""
 
 LEAST = 1e-3
 """Of a cost: what counts as a step forward."""
@@ -28,32 +32,73 @@ def descend(
     after: Callable[[float], None] = lambda rate: None,
     generator: torch.Generator | None = None,
     patience: int | None = None,
+    steady: bool = False,
 ) -> int:
     """Change `variables` in place to make `total()` small. `signed` follows the signs of the gradient; with `decay` the step
     size falls to a tenth at 3/8, 5/8 and 7/8 of the steps; `after(step size)` runs after every step (projections, noise
     drawn from `generator`). With `patience` it ends after that many steps in which `total()` fell by less than LEAST of
-    itself. Goes on where `descent` stands, and leaves it where it ends. Returns how many steps were made."""
-    optimiser = torch.optim.Adam(list(variables), lr=learning_rate)
+    itself. A `steady` step is the same work every time, whatever the step size, and is recorded on a GPU. Goes on where
+    `descent` stands, and leaves it where it ends. Returns how many steps were made."""
+    optimiser = _adam(variables, learning_rate)
     milestones = [steps * k // 8 for k in (3, 5, 7)] if decay else []
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, gamma=0.1)
     kept = _Standing(variables, optimiser, schedule, generator, _Plateau())
     made = kept.restore(descent.state)
-    for step in range(made, steps):
-        if descent.due():
-            descent.save(kept.at(step))
-        value = total()
-        if patience is not None and kept.plateau.lasts(step, float(value.detach())) >= patience:
-            break
+
+    def move(value: Tensor) -> None:
         gradients = torch.autograd.grad(value, list(variables))
         for variable, gradient in zip(variables, gradients, strict=True):
             variable.grad = gradient.sign() if signed else gradient
         optimiser.step()
+
+    def whole() -> None:
+        move(total())
         with torch.no_grad():
-            after(float(schedule.get_last_lr()[0]))
+            after(math.nan)
+
+    again = _recorded(whole, variables, optimiser) if steady and patience is None and steps - made >= WORTH else None
+    for step in range(made, steps):
+        if descent.due():
+            descent.save(kept.at(step))
+        if again is not None:
+            again()
+        else:
+            value = total()
+            if patience is not None and kept.plateau.lasts(step, float(value.detach())) >= patience:
+                break
+            move(value)
+            with torch.no_grad():
+                after(float(schedule.get_last_lr()[0]))
         schedule.step()
         made = step + 1
     descent.finish(kept.at(made))
     return made
+
+
+def _adam(variables: Sequence[Tensor], learning_rate: float) -> torch.optim.Adam:
+    """On a GPU with a step size and a count of steps that lie there."""
+    if not variables[0].is_cuda:
+        return torch.optim.Adam(list(variables), lr=learning_rate)
+    rate = torch.tensor(learning_rate, device=variables[0].device)
+    return torch.optim.Adam(list(variables), lr=rate, capturable=True)
+
+
+def _recorded(
+    work: Callable[[], None], variables: Sequence[Tensor], optimiser: torch.optim.Optimizer
+) -> Callable[[], None] | None:
+    """Steps of a descent recorded on a GPU; the descent stands where it stood. None on a CPU, and for work that asks the
+    GPU for a number on its way."""
+    if not variables[0].is_cuda:
+        return None
+    stood = [variable.detach().clone() for variable in variables]
+    before = {id(variable): {k: v.clone() for k, v in optimiser.state[variable].items()} for variable in variables}
+    again = recorded(work, new_stream(variables[0].device)) if recordable(work) else None
+    with torch.no_grad():
+        for variable, value in zip(variables, stood, strict=True):
+            variable.copy_(value)
+            for name, state in optimiser.state[variable].items():
+                state.copy_(before[id(variable)].get(name, torch.zeros_like(state)))
+    return again
 
 
 @dataclass

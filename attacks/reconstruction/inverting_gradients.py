@@ -76,5 +76,5 @@ class InvertingGradients(ReconstructionAttack):
         whole = side_by_side(lambda image: cost(image, labels) + self.total_variation * total_variation(image))
         project = boxed(images, seen) if self.boxed else lambda rate: None
         steps = descend([images], lambda: whole(images).sum(), self.steps, self.learning_rate, seen.descents.begin(),
-                        self.signed, self.decay, project, patience=self.patience)  # fmt: skip
+                        self.signed, self.decay, project, patience=self.patience, steady=True)  # fmt: skip
         return matched(images).detach().tolist(), images.detach(), steps

@@ -15,17 +15,26 @@ from fflbench.rng import Rng
 Indices = np.ndarray[Any, Any]
 
 
+KEPT = 0.05
+"""Of a GPU's free memory: training data that take no more than this stay there."""
+
+
 class Holdings:
     """`holdings[k]` are peer k's examples, normalised and on the device; `shares[k]` says which of the training data."""
 
     def __init__(self, task: Task, shares: Sequence[Indices], device: torch.device) -> None:
         self.task, self.shares, self.device = task, shares, device
+        self._kept: dict[int, Examples] | None = {} if _stay(task, device) else None
 
     def __len__(self) -> int:
         return len(self.shares)
 
     def __getitem__(self, peer: int) -> Examples:
-        return self.task.prepared(self.raw(peer), self.device)
+        if self._kept is None:
+            return self.task.prepared(self.raw(peer), self.device)
+        if peer not in self._kept:
+            self._kept[peer] = self.task.prepared(self.raw(peer), self.device)
+        return self._kept[peer]
 
     def raw(self, peer: int) -> Examples:
         """A peer's examples in data range."""
@@ -46,3 +55,11 @@ class PoisonedHoldings:
             changed = self.attack.poison_examples(self.holdings.raw(peer), peer, self.coalition, task.view, stream)
             self._kept[peer] = task.prepared(changed, self.holdings.device)
         return self._kept[peer]
+
+
+def _stay(task: Task, device: torch.device) -> bool:
+    """Whether the training data may stay on a GPU."""
+    if device.type != "cuda":
+        return False
+    train = task.data.train.inputs
+    return train.numel() * train.element_size() <= KEPT * torch.cuda.mem_get_info(device)[0]

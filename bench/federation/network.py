@@ -11,6 +11,7 @@ from fflbench.contracts import Layout
 
 if TYPE_CHECKING:
     from fflbench.federation.native import NativeModel
+    from fflbench.federation.recordings import Recordings
 
 
 class Network:
@@ -27,6 +28,8 @@ class Network:
         self.batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
         self.programs: dict[tuple[int, ...], NativeModel | None] = {}
         """By shape of one input, what `fflbench.federation.native` has made of the model."""
+        self.recordings: dict[tuple[object, ...], Recordings] = {}
+        """By way of training, the steps that were recorded on a GPU."""
         self._gradients: list[tuple[nn.Parameter, Tensor]] = []
         self._adopt_tensors()
         self._integer_buffers = [(b, b.clone()) for b in model.buffers() if not b.is_floating_point()]

@@ -18,6 +18,7 @@ from fflbench.execution import FULL, Execution
 from fflbench.federation.loss import task_loss
 from fflbench.federation.native import NativeModel, native_model, optimiser
 from fflbench.federation.network import Network
+from fflbench.federation.recordings import Recordings
 from fflbench.rng import Rng
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -105,28 +106,61 @@ class Trainer:
         model.train(examples, places, size, steps, rng.at("model").entropy % 2**64)
         return True
 
+    def record(self, examples: Examples, stream: torch.cuda.Stream) -> None:
+        """Record the steps that training on these examples takes on a GPU, where nobody intervenes and the model draws
+        nothing: `train` repeats them."""
+        size, used = self._sizes(len(examples))
+        self.network.model.train(self.training_mode)
+        way = self._way(examples)
+        if way not in self.network.recordings:
+            self.network.recordings[way] = Recordings.of(self.network, self.execution, self._optimiser, stream)
+        for wanted in {size, used % size} - {0}:
+            self.network.recordings[way].record(examples, wanted)
+
+    def _way(self, examples: Examples) -> tuple[object, ...]:
+        """What tells recorded steps apart, beside the size of a batch."""
+        optimiser = self.optimiser, self.learning_rate, self.momentum, self.weight_decay
+        return *optimiser, self.training_mode, examples.inputs.shape[1:], examples.inputs.dtype, examples.targets.dtype
+
     def _train_in_torch(self, examples: Examples, start: Tensor, rng: Rng) -> None:
-        network, steps = self.network, self._optimiser()
+        network = self.network
         network.model.train(self.training_mode)
+        recordings = network.recordings.get(self._way(examples)) if self.plain and not self.draws else None
+        if recordings is not None:
+            self._repeat(recordings, examples, rng)
+            return
+        steps = self._optimiser([network.leaf])
         with rng.at("model").inside_torch(start.device) if self.draws else nullcontext():
             for inputs, targets in self._batches(examples, rng):
-                network.gradient.zero_()
-                with self.execution.lowered():
-                    loss = self.loss(network.model, inputs, targets)
-                loss.backward()  # type: ignore[no-untyped-call]
-                network.collect_gradient()
+                self._differentiate(inputs, targets)
                 for gradient_hook in self.gradient_hooks:
                     gradient_hook(network.model, inputs, targets, network.gradient)
                 steps.step()
                 for step_hook in self.step_hooks:
                     step_hook(network.flat, start)
 
-    def _optimiser(self) -> torch.optim.Optimizer:
-        leaf, rate, decay = [self.network.leaf], self.learning_rate, self.weight_decay
-        fused = self.network.flat.device.type in ("cpu", "cuda")
+    def _repeat(self, recordings: Recordings, examples: Examples, rng: Rng) -> None:
+        with torch.no_grad():
+            recordings.begin()
+            for inputs, targets in self._batches(examples, rng):
+                recordings.take(inputs, targets)
+            recordings.finish()
+
+    def _differentiate(self, inputs: Tensor, targets: Tensor) -> None:
+        """Fill the network's gradient with that of a batch."""
+        network = self.network
+        network.gradient.zero_()
+        with self.execution.lowered():
+            loss = self.loss(network.model, inputs, targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+        network.collect_gradient()
+
+    def _optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        rate, decay, kind = self.learning_rate, self.weight_decay, self.network.flat.device.type
+        fused = kind in ("cpu", "cuda")
         if self.optimiser == "adam":
-            return torch.optim.Adam(leaf, lr=rate, weight_decay=decay, fused=fused)
-        return torch.optim.SGD(leaf, lr=rate, momentum=self.momentum, weight_decay=decay, fused=fused)
+            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=fused, capturable=kind == "cuda")
+        return torch.optim.SGD(parameters, lr=rate, momentum=self.momentum, weight_decay=decay, fused=fused)
 
     def _batches(self, examples: Examples, rng: Rng) -> Iterator[tuple[Tensor, Tensor]]:
         """Mini-batches of every epoch."""
