@@ -108,12 +108,12 @@ class Trainer:
 
     def record(self, examples: Examples, stream: torch.cuda.Stream) -> None:
         """Record the steps that training on these examples takes on a GPU, where nobody intervenes and the model draws
-        nothing: `train` repeats them."""
+        nothing: `train` repeats them. Changes the network."""
         size, used = self._sizes(len(examples))
         self.network.model.train(self.training_mode)
         way = self._way(examples)
         if way not in self.network.recordings:
-            self.network.recordings[way] = Recordings.of(self.network, self.execution, self._optimiser, stream)
+            self.network.recordings[way] = Recordings(self._differentiate, self._optimiser(), stream)
         for wanted in {size, used % size} - {0}:
             self.network.recordings[way].record(examples, wanted)
 
@@ -127,9 +127,11 @@ class Trainer:
         network.model.train(self.training_mode)
         recordings = network.recordings.get(self._way(examples)) if self.plain and not self.draws else None
         if recordings is not None:
-            self._repeat(recordings, examples, rng)
+            recordings.begin()
+            for inputs, targets in self._batches(examples, rng):
+                recordings.take(inputs, targets)
             return
-        steps = self._optimiser([network.leaf])
+        steps = self._optimiser()
         with rng.at("model").inside_torch(start.device) if self.draws else nullcontext():
             for inputs, targets in self._batches(examples, rng):
                 self._differentiate(inputs, targets)
@@ -138,13 +140,6 @@ class Trainer:
                 steps.step()
                 for step_hook in self.step_hooks:
                     step_hook(network.flat, start)
-
-    def _repeat(self, recordings: Recordings, examples: Examples, rng: Rng) -> None:
-        with torch.no_grad():
-            recordings.begin()
-            for inputs, targets in self._batches(examples, rng):
-                recordings.take(inputs, targets)
-            recordings.finish()
 
     def _differentiate(self, inputs: Tensor, targets: Tensor) -> None:
         """Fill the network's gradient with that of a batch."""
@@ -155,12 +150,12 @@ class Trainer:
             loss.backward()  # type: ignore[no-untyped-call]
         network.collect_gradient()
 
-    def _optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        rate, decay, kind = self.learning_rate, self.weight_decay, self.network.flat.device.type
+    def _optimiser(self) -> torch.optim.Optimizer:
+        leaf, rate, decay, kind = [self.network.leaf], self.learning_rate, self.weight_decay, self.network.flat.device.type
         fused = kind in ("cpu", "cuda")
         if self.optimiser == "adam":
-            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=fused, capturable=kind == "cuda")
-        return torch.optim.SGD(parameters, lr=rate, momentum=self.momentum, weight_decay=decay, fused=fused)
+            return torch.optim.Adam(leaf, lr=rate, weight_decay=decay, fused=fused, capturable=kind == "cuda")
+        return torch.optim.SGD(leaf, lr=rate, momentum=self.momentum, weight_decay=decay, fused=fused)
 
     def _batches(self, examples: Examples, rng: Rng) -> Iterator[tuple[Tensor, Tensor]]:
         """Mini-batches of every epoch."""

@@ -140,10 +140,16 @@ class LocalWorkers:
             _kill(worker.process)
             worker.pipe.close()
             return Ended(worker.cell, None, worker.stopped or died, died=not worker.stopped)
-        self._idle.append(worker)
         if "trouble" in answer:
+            self._idle.append(worker)
             raise UserError(answer["trouble"])
-        return Ended(worker.cell, Record.model_validate(answer["record"], strict=False))
+        record = Record.model_validate(answer["record"], strict=False)
+        if record.status == "failed" and worker.device.startswith("cuda"):  # For a process a broken GPU stays broken.
+            _kill(worker.process)
+            worker.pipe.close()
+        else:
+            self._idle.append(worker)
+        return Ended(worker.cell, record)
 
     def _enforce(self) -> None:
         """Stop every worker whose cell takes more than it may."""

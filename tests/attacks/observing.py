@@ -19,7 +19,7 @@ def seen_by_server(
     training_mode: bool = False,
 ) -> Observation:  # fmt: skip
     """What the server sees of a victim with these examples, in data range."""
-    network = Network(model, torch.device("cpu"))
+    network = Network(model, examples.inputs.device)
     start = network.flat.clone()
     # As in an observed round: attacks invert torch's gradients to the last digits.
     torch_only = Execution(engine="torch")

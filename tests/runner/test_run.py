@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fflbench.errors import UserError
+from fflbench.execution import Execution
 from fflbench.records import Record, RecordStore
 from fflbench.runner.cell import Cell
 from fflbench.runner.local import Limits, LocalWorkers
@@ -135,3 +137,12 @@ def test_a_cell_gets_the_cores_that_no_other_is_there_for(
     lone, pair, tight = (records(tmp_path / name) for name in ("lone", "pair", "tight"))
     for name, record in lone.items():
         assert record.comparable() == pair[name].comparable() == tight[name].comparable()
+
+
+def test_a_process_whose_gpu_has_failed_gets_no_other_cell(tiny: Path, tmp_path: Path) -> None:
+    """What one cell does to a GPU every later one in its process would fail of."""
+    nowhere = Execution(device="cuda:63")
+    done = run(tiny, tmp_path / "r", jobs=1, only=("clothes/none",), execution=nowhere)
+    assert done.counts == {"failed": 4}
+    logs = [path.read_text() for path in (tmp_path / "r" / "logs").iterdir()]
+    assert len({process for log in logs for process in re.findall(r"on cuda:63, process (\d+)", log)}) == 4
