@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
-import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -42,10 +41,18 @@ def documentation(target: str) -> str:
     """What a class, a function or a `Pipeline` says of itself. Of a class in its usual form found without parsing, which
     would take most of the time of a list of all plug-ins."""
     module, _, attribute = target.partition(":")
-    usual = re.search(rf'^class {attribute}\b[^\n]*:\n    """([^"\\]*)"""', _text(module), re.MULTILINE)
-    if usual:
-        return inspect.cleandoc(usual[1])
-    return _module_documentation(module).get(attribute, "")
+    usual = _usual_documentation(_text(module), attribute)
+    return inspect.cleandoc(usual) if usual else _module_documentation(module).get(attribute, "")
+
+
+def _usual_documentation(text: str, name: str) -> str | None:
+    """The docstring of a class that begins on one line, with plain quotation marks in the next."""
+    begin = max(text.find(f"\nclass {name}("), text.find(f"\nclass {name}:"))
+    head, quotes = text.find(":\n", begin), '    """'
+    if begin < 0 or "\n" in text[begin + 1 : head] or not text.startswith(quotes, head + 2):
+        return None
+    found = text[head + 2 + len(quotes) : text.find('"""', head + 2 + len(quotes))]
+    return None if '"' in found or "\\" in found else found
 
 
 def _class(target: str) -> ast.ClassDef | None:

@@ -101,10 +101,15 @@ class Team:
         self._free: SimpleQueue[Hand] = SimpleQueue()
         self._draws: bool | None = None
 
+    @property
+    def abreast(self) -> int:
+        """How many peers train at once, if they can."""
+        return max(1, self._hands)
+
     def train(self, work: Iterable[Work], start: Tensor) -> None:
         """Train every peer from the parameters `start[d]`. Work is taken as there are hands for it."""
         begun: list[Future[None]] = []
-        with ThreadPoolExecutor(max(1, self._hands)) as hands:
+        with ThreadPoolExecutor(self.abreast) as hands:
             for one in work:
                 if self._shareable(one):
                     begun.append(self._handed(hands, self._ready_for(one), partial(one.done_with, start)))

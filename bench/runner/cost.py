@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from fflbench import registry
@@ -14,6 +14,7 @@ from fflbench.contracts import Examples
 from fflbench.execution import Execution
 from fflbench.federation.observation import observe
 from fflbench.federation.setup import build_federation
+from fflbench.federation.team import Work
 from fflbench.keeper import Keeper
 from fflbench.records import Specification
 from fflbench.runner.cell import Cell
@@ -33,10 +34,11 @@ SLOW = 1.0
 """Seconds for one step of an inversion beyond which it is not repeated."""
 
 
-def costs(cells: Iterable[Cell], workers: int) -> Iterator[str]:
-    """A line for each task of the cells that are to run. Not timed are rules and attacks on updates, which cost extra, and
-    plug-ins of others, whose code belongs into a worker."""
+def costs(cells: Sequence[Cell], jobs: int) -> Iterator[str]:
+    """A line for each task of the cells that are to run, `jobs` at once; fewer have the cores to themselves. Not timed are
+    rules and attacks on updates, which cost extra, and plug-ins of others, whose code belongs into a worker."""
     tasks: dict[str, list[Cell]] = defaultdict(list)
+    workers = max(1, min(jobs, len(cells)))
     for cell in cells:
         if _ours(cell.specification):
             tasks[cell.specification.task.title].append(cell)
@@ -44,7 +46,7 @@ def costs(cells: Iterable[Cell], workers: int) -> Iterator[str]:
     for title, mine in tasks.items():
         dearest = max(mine, key=lambda cell: _steps(as_run(cell.specification)))
         try:
-            seconds = cell_seconds(dearest.specification, dearest.execution)
+            seconds = cell_seconds(dearest.specification, replace(dearest.execution, abreast=jobs // workers))
         except Exception:  # The cell itself will say what is wrong.
             continue
         total += seconds * len(mine)
@@ -68,8 +70,9 @@ def _training(spec: Specification, execution: Execution) -> float:
     examples = federation.honest_examples[max(federation.weights, key=lambda peer: federation.weights[peer])]
     batches = max(1, min(BATCHES, len(examples) // size))
     once, few = replace(trainer, epochs=1), _first(examples, batches * size)
-    stream = federation.rng.at("cost")
-    step = _seconds(lambda: once.train(few, federation.global_vector, stream)) / batches
+    start, abreast = federation.global_vector, min(federation.team.abreast, settings.selected)
+    work = [Work(once, few, federation.rng.at("cost"), start.clone()) for _ in range(abreast)]
+    step = _seconds(lambda: federation.team.train(work, start)) / (batches * abreast)
     test = _first(federation.test, EVALUATED)
     few_tested = _seconds(lambda: federation.team.forward(federation.global_vector, test.inputs))
     pass_ = few_tested * len(federation.test) / len(test)

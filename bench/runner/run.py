@@ -84,7 +84,7 @@ class Run:
                 return
             if self.settings.ray is None:
                 self._check_memory()
-                self.notices += costs(self._waiting(), self._jobs())
+                self.notices += costs(self._waiting(), self.settings.jobs or 1)
                 yield None
             self._make_room()
             stack.callback(self._leave_claims)

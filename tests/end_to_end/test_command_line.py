@@ -205,7 +205,7 @@ run_cell(make_cell(cell, "tiny"), RecordStore(Path("elsewhere")))
 
 @pytest.mark.parametrize("words", [("--help",), ("list",), ("list", "attacks"), ("run", "--help")])
 def test_help_and_lists_do_not_import_torch(words: tuple[str, ...]) -> None:
-    script = "import sys; sys.argv = ['fflbench', *sys.argv[1:]]\nfrom fflbench.cli import main\ntry:\n    main()\n" \
+    script = "import sys; sys.argv = ['fflbench', *sys.argv[1:]]\nfrom fflbench.__main__ import main\ntry:\n    main()\n" \
              "finally:\n    assert not {'torch', 'numpy', 'pandas', 'matplotlib'} & set(sys.modules), 'heavy imports'"  # fmt: skip
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

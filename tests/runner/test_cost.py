@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from fflbench import registry
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng
+from fflbench.federation.team import Team, Work
 from fflbench.records import AttackSpec
 from fflbench.runner.cell import make_cell
 from fflbench.runner.cost import costs
@@ -41,6 +44,19 @@ def test_a_cell_that_cannot_be_set_up_costs_nothing_here_and_says_why_when_it_ru
     path.write_text(path.read_text().replace("batch_size = 100", "batch_size = 100\nroot_examples = 4999"))
     cells = [item.cell for item in plan(load_suite(str(path)), ("clothes/none/fedavg",), (0,))]
     assert list(costs(cells, 1)) == []
+
+
+def test_a_lone_cell_is_timed_with_the_cores_that_it_will_have(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained, train = list[int](), Team.train
+
+    def train_noted(self: Team, work: Sequence[Work], start: Tensor) -> None:
+        trained.append(len(work))
+        train(self, work, start)
+
+    monkeypatch.setattr(Team, "train", train_noted)
+    cells = [item.cell for item in plan(load_suite(str(tiny)), ("clothes/none",), (0,))]
+    assert len(list(costs(cells[:1], 3))) == len(list(costs(cells, 3))) == 2
+    assert trained == [3, 3, 1, 1]
 
 
 def test_nobody_elses_code_runs_in_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
