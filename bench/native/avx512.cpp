@@ -6,6 +6,7 @@
 #include "kernels.hpp"
 
 #if defined(__x86_64__)
+#include <immintrin.h>
 #define FFL_FLAVOUR avx512
 #define FFL_TABLE AVX512
 #define FFL_NAME "avx512"

@@ -45,8 +45,8 @@ struct Kernels {
   bool (*median)(const Matrix& rows, float* to);
   void (*gram)(const Matrix& rows, const float* origin, long stretch, float* buffer, double* to);
   long (*swap)(const unsigned* words, unsigned threshold, long count, float* first, float* second);
-  void (*pack)(const unsigned char* chosen, long count, const unsigned* row, unsigned* to);
-  void (*unpack)(const unsigned char* chosen, long count, const unsigned* values, unsigned* row);
+  void (*pack)(const unsigned char* chosen, long count, const unsigned* row, long total, unsigned* to);
+  void (*unpack)(const unsigned char* chosen, long count, const unsigned* values, long total, unsigned* row);
 };
 
 #if defined(__x86_64__)

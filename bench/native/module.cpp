@@ -191,18 +191,31 @@ long swap(Floats& first, Floats& second, const Words& words, std::uint32_t thres
   return kernels_of(flavour).swap(words.data(), threshold, long(words.size()), one, other);
 }
 
-long chosen_in(const Flags& chosen) { return std::count(chosen.data(), chosen.data() + chosen.size(), true); }
-
 const unsigned char* bytes_of(const Flags& chosen) {
   static_assert(sizeof(bool) == 1);
   return reinterpret_cast<const unsigned char*>(chosen.data());
 }
 
+// How many are chosen. Added up as bytes first, many at once, as long as a byte holds them.
+long chosen_in(const Flags& chosen) {
+  const unsigned char* flags = bytes_of(chosen);
+  long total = 0, at = 0;
+  for (constexpr long SIDE = 64, MOST = 255; at + SIDE <= chosen.size();) {
+    unsigned char sums[SIDE] = {};
+    for (long times = 0; times < MOST && at + SIDE <= chosen.size(); ++times, at += SIDE)
+      for (long i = 0; i < SIDE; ++i) sums[i] = static_cast<unsigned char>(sums[i] + flags[at + i]);
+    for (long i = 0; i < SIDE; ++i) total += sums[i];
+  }
+  for (; at < chosen.size(); ++at) total += flags[at];
+  return total;
+}
+
 // The chosen entries of a row side by side.
 Words pack(const Words& row, const Flags& chosen, const std::string& flavour) {
   need(row.ndim() == 1 && row.size() == chosen.size(), "chosen: need one for each entry of the row");
-  Words packed(chosen_in(chosen));
-  kernels_of(flavour).pack(bytes_of(chosen), long(row.size()), row.data(), packed.mutable_data());
+  const long total = chosen_in(chosen);
+  Words packed(total);
+  kernels_of(flavour).pack(bytes_of(chosen), long(row.size()), row.data(), total, packed.mutable_data());
   return packed;
 }
 
@@ -211,7 +224,7 @@ void unpack(Words& row, const Flags& chosen, const Words& values, const std::str
   need(row.ndim() == 1 && row.size() == chosen.size(), "chosen: need one for each entry of the row");
   need(row.writeable(), "row: needs to be writeable");
   need(values.size() == chosen_in(chosen), "values: need one for each entry that is chosen");
-  kernels_of(flavour).unpack(bytes_of(chosen), long(row.size()), values.data(), row.mutable_data());
+  kernels_of(flavour).unpack(bytes_of(chosen), long(row.size()), values.data(), long(values.size()), row.mutable_data());
 }
 
 Description describe(const std::string& kind, long weight, long bias, long mean, long variance, long outputs,

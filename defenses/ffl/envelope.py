@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from fflbench.defenses.keys import derived
@@ -65,26 +66,29 @@ class Keys:
 
     def outgoing(self, header: Header) -> bytes:
         """The key for a fragment to the partner."""
-        return self._sealing(self._lasting_first, self._ephemeral_first, header)
+        with_lasting, with_ephemeral = self._mixed
+        return self._sealing(with_lasting, with_ephemeral, header)
 
     def incoming(self, header: Header) -> bytes:
         """The key for a fragment from the partner."""
-        return self._sealing(self._ephemeral_first, self._lasting_first, header)
+        with_lasting, with_ephemeral = self._mixed
+        return self._sealing(with_ephemeral, with_lasting, header)
 
-    @property
-    def _lasting_first(self) -> bytes:
-        return self.lasting.exchange(self.their_ephemeral)
+    @cached_property
+    def _mixed(self) -> tuple[bytes, bytes]:
+        """The agreements of one's own lasting and round's key with the partner's other one."""
+        return self.lasting.exchange(self.their_ephemeral), self.ephemeral.exchange(self.their_lasting)
 
-    @property
-    def _ephemeral_first(self) -> bytes:
-        return self.ephemeral.exchange(self.their_lasting)
+    @cached_property
+    def _alike(self) -> bytes:
+        """The agreements of both round's keys and of both lasting ones."""
+        return self.ephemeral.exchange(self.their_ephemeral) + self.lasting.exchange(self.their_lasting)
 
     def _sealing(self, senders_lasting: bytes, senders_ephemeral: bytes, header: Header) -> bytes:
-        both = self.ephemeral.exchange(self.their_ephemeral), self.lasting.exchange(self.their_lasting)
-        return derived(b"".join((*both, senders_lasting, senders_ephemeral)), "seal", header.to_bytes())
+        return derived(b"".join((self._alike, senders_lasting, senders_ephemeral)), "seal", header.to_bytes())
 
 
-def seal(content: bytes, header: Header, key: bytes, cipher: CipherName) -> Fragment:
+def seal(content: bytes | memoryview, header: Header, key: bytes, cipher: CipherName) -> Fragment:
     """Each key seals one fragment only, so the nonce may be fixed."""
     return Fragment(header, _aead(cipher, key).encrypt(bytes(12), content, header.to_bytes()))
 

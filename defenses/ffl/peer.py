@@ -82,6 +82,7 @@ class Peer:
         self._partner = -1
         self._keys: Keys | None = None
         self._moved: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self._count = 0
         self._received: NDArray[np.float32] | None = None
 
     def announce(self) -> Announcement:
@@ -101,6 +102,7 @@ class Peer:
             Keys(self._lasting, self._ephemeral, self._directory[partner.sender], theirs),
         )
         self._moved = exchange_mask(self.terms.size, self.terms.exchange, seed).numpy()
+        self._count = int(np.count_nonzero(self._moved))
 
     def fragment(self) -> Fragment:
         """The coordinates that change owners, sealed for the partner."""
@@ -108,8 +110,8 @@ class Peer:
         header = self._header(self.name, self._partner)
         return seal(self._content(), header, self._keys.outgoing(header), self.terms.cipher)
 
-    def _content(self) -> bytes:
-        return taken(self._update.numpy(), self._moved).astype("<f4", copy=False).tobytes()
+    def _content(self) -> bytes | memoryview:
+        return taken(self._update.numpy(), self._moved).astype("<f4", copy=False).data.cast("B")
 
     def receive(self, fragment: Fragment) -> None:
         """Open the partner's fragment and keep it; nothing is mixed before both of a pair have. Raises `UnopenedError` or
@@ -135,7 +137,7 @@ class Peer:
 
     def _header(self, sender: int, receiver: int) -> Header:
         terms = self.terms
-        return Header(terms.round, terms.attempt, sender, receiver, terms.layout, int(np.count_nonzero(self._moved)))
+        return Header(terms.round, terms.attempt, sender, receiver, terms.layout, self._count)
 
 
 def _difference(found: Header, expected: Header) -> str:

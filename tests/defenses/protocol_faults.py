@@ -86,7 +86,7 @@ class Repeating(Wire):
 class Short(Peer):
     """Seals less than was agreed."""
 
-    def _content(self) -> bytes:
+    def _content(self) -> bytes | memoryview:
         return super()._content()[:-4]
 
 
