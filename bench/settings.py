@@ -88,6 +88,11 @@ class ObservationSettings(_TaskSettings):
     classes: Annotated[int, Field(ge=1)] | None = None
     images: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
+    @property
+    def holding(self) -> int:
+        """Examples of each peer."""
+        return self.held or self.batch
+
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> ObservationSettings:
         if self.victims > self.peers:

@@ -13,7 +13,7 @@ from fflbench.settings import ObservationSettings
 def dealt(task: Task, settings: ObservationSettings, order: list[int], rng: Rng) -> list[list[int]]:
     """Each peer's test examples, those that the task names or the next ones in the `order` drawn. Raises `UserError` when
     there are too few."""
-    each, available = settings.held or settings.batch, len(task.data.test)
+    each, available = settings.holding, len(task.data.test)
     if settings.classes is not None:
         return _by_class(task, settings, order, rng)
     wanted = list(settings.images) or order[: settings.peers * each]
@@ -26,7 +26,7 @@ def dealt(task: Task, settings: ObservationSettings, order: list[int], rng: Rng)
 def _by_class(task: Task, settings: ObservationSettings, order: list[int], rng: Rng) -> list[list[int]]:
     """The same with so many classes a peer, about as often each, which share its examples evenly."""
     assert settings.classes is not None
-    names, count, each = task.view.classes, settings.classes, settings.held or settings.batch
+    names, count, each = task.view.classes, settings.classes, settings.holding
     if count > min(len(names), each):
         raise UserError(f"task {task.spec.label}: classes: found {count}, needs at most {min(len(names), each)}: there are "
                         f"{len(names)}, and a peer holds {each} examples")  # fmt: skip

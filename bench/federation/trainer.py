@@ -97,7 +97,7 @@ class Trainer:
         model = self._native(examples)
         if model is None:
             return False
-        size, used = self._sizes(len(examples))
+        size, used = self.sizes(len(examples))
         orders = [np.arange(len(examples)) if order is None else order for order in self._orders(len(examples), rng)]
         steps = optimiser(self.optimiser, self.learning_rate, self.momentum, self.weight_decay)
         if not self.network.model.training:
@@ -109,7 +109,7 @@ class Trainer:
     def record(self, examples: Examples, stream: torch.cuda.Stream) -> None:
         """Record the steps that training on these examples takes on a GPU, where nobody intervenes and the model draws
         nothing: `train` repeats them. Changes the network."""
-        size, used = self._sizes(len(examples))
+        size, used = self.sizes(len(examples))
         self.network.model.train(self.training_mode)
         way = self._way(examples)
         if way not in self.network.recordings:
@@ -159,7 +159,7 @@ class Trainer:
 
     def _batches(self, examples: Examples, rng: Rng) -> Iterator[tuple[Tensor, Tensor]]:
         """Mini-batches of every epoch."""
-        size, used = self._sizes(len(examples))
+        size, used = self.sizes(len(examples))
         for order in self._orders(len(examples), rng):
             shuffled = examples
             if order is not None:
@@ -170,14 +170,15 @@ class Trainer:
 
     def _orders(self, count: int, rng: Rng) -> Iterator[NDArray[np.int64] | None]:
         """Which examples an epoch takes, in a fresh order; None for all as they are, when they are one batch."""
-        size, used = self._sizes(count)
+        size, used = self.sizes(count)
         generator = rng.at("batches").numpy()
         for _ in range(self.epochs):
             yield generator.permutation(count)[:used] if size < count else None
 
-    def _sizes(self, count: int) -> tuple[int, int]:
-        """Of a batch, and of what an epoch uses. A last batch that is smaller is dropped if `drop_last`, and if it holds a
-        single example (batch norm cannot train on it), but never when it is the only one."""
+    def sizes(self, count: int) -> tuple[int, int]:
+        """How many of a peer's `count` examples make a batch, and how many an epoch uses. A last batch that is smaller is
+        dropped if `drop_last`, and if it holds a single example (batch norm cannot train on it), but never when it is the
+        only one."""
         size = min(self.batch_size, count)
         if size == 1 and self.network.batch_norm and self.training_mode:
             raise UserError(f"local training: found a batch of one example (batch_size {self.batch_size}, {count} examples "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -66,18 +65,17 @@ def cell_seconds(spec: Specification, execution: Execution) -> float:
 def _training(spec: Specification, execution: Execution) -> float:
     federation = build_federation(spec, execution)
     settings, trainer = federation.settings, federation.trainer
-    size, held = settings.batch_size, sum(federation.weights.values()) / len(federation.weights)
+    size, used = trainer.sizes(round(sum(federation.weights.values()) / len(federation.weights)))
     examples = federation.honest_examples[max(federation.weights, key=lambda peer: federation.weights[peer])]
     batches = max(1, min(BATCHES, len(examples) // size))
     once, few = replace(trainer, epochs=1), _first(examples, batches * size)
     start, abreast = federation.global_vector, min(federation.team.abreast, settings.selected)
     work = [Work(once, few, federation.rng.at("cost"), start.clone()) for _ in range(abreast)]
-    step = _seconds(lambda: federation.team.train(work, start)) / (batches * abreast)
+    step = _seconds(lambda: federation.team.train(work, start), execution) / (batches * abreast)
     test = _first(federation.test, EVALUATED)
-    few_tested = _seconds(lambda: federation.team.forward(federation.global_vector, test.inputs))
+    few_tested = _seconds(lambda: federation.team.forward(start, test.inputs), execution)
     pass_ = few_tested * len(federation.test) / len(test)
-    steps = max(1, held // size if settings.drop_last else math.ceil(held / size))
-    rounds = settings.rounds * settings.selected * settings.local_epochs * steps * step
+    rounds = settings.rounds * settings.selected * settings.local_epochs * math.ceil(used / size) * step
     return rounds + (settings.rounds // settings.evaluate_every + 1) * pass_
 
 
@@ -118,9 +116,10 @@ def _first(examples: Examples, count: int) -> Examples:
     return Examples(examples.inputs[:count], examples.targets[:count])
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[[], object], execution: Execution) -> float:
     """The seconds of some work, done before so that it is warm."""
     work()
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    clock = Clock(execution.device)
+    with clock.phase("work"):
+        work()
+    return clock.seconds["work"]

@@ -64,7 +64,7 @@ def exact_update(model: nn.Module, examples: Examples, start: Tensor, rng: Rng, 
 
 def _give_dropout(to: nn.Module, model: nn.Module, trainer: Trainer, examples: Examples, rng: Rng) -> None:
     """Replace the dropout of `to` by what the native loop draws for these batches."""
-    size, used = trainer._sizes(len(examples))
+    size, used = trainer.sizes(len(examples))
     sizes = [min(size, used - begin) for _ in range(trainer.epochs) for begin in range(0, used, size)]
     shape = tuple(examples.inputs.shape[1:])
     masks = NativeModel(Network(copy.deepcopy(model), CPU), shape).masks(sizes, rng.at("model").entropy % 2**64)
