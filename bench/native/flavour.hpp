@@ -15,6 +15,7 @@
 #include "selection.hpp"
 #include "counting.hpp"
 #include "median.hpp"
+#include "parts.hpp"
 #include "gram.hpp"
 #include "moving.hpp"
 
@@ -47,6 +48,7 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::ranked,
     FFL_FLAVOUR::counted,
     FFL_FLAVOUR::median,
+    FFL_FLAVOUR::median_of_parts,
     FFL_FLAVOUR::gram,
     FFL_FLAVOUR::swap,
     FFL_FLAVOUR::pack,

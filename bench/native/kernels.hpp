@@ -43,6 +43,7 @@ struct Kernels {
   bool (*ranked)(const Matrix& rows, const Network&, bool mean, long stretch, float* buffer, float* to);
   bool (*counted)(const Matrix& rows, long rank, bool pair, bool mean, long stretch, float* buffer, float* to);
   bool (*median)(const Matrix& rows, float* to);
+  bool (*median_of_parts)(const Matrix& rows, const Lists& lists, float* buffer, float* to);
   void (*gram)(const Matrix& rows, const float* origin, long stretch, float* buffer, double* to);
   long (*swap)(const unsigned* words, unsigned threshold, long count, float* first, float* second);
   void (*pack)(const unsigned char* chosen, long count, const unsigned* row, long total, unsigned* to);

@@ -2,8 +2,6 @@
 // made when this is compiled. What no middle value depends on the compiler leaves out.
 namespace FFL_FLAVOUR {
 
-constexpr int MOST_SORTED = 24;
-
 struct Pair {
   int low, high;
 };
@@ -56,26 +54,35 @@ FFL_INLINE V middle_of(V* values) {
   return N % 2 != 0 ? values[N / 2] : (values[(N - 1) / 2] + values[N / 2]) / all(2.0f);
 }
 
+// A column of N rows from `first` on, filled up with zeros behind the last one. Returns their sum.
+template <int N>
+FFL_INLINE V column(const Matrix& rows, long first, long at, V* values) {
+  const long bytes = (rows.columns - at < WIDTH ? rows.columns - at : WIDTH) * long(sizeof(float));
+  V sum = all(0.0f);
+  FFL_UNROLL
+  for (int row = 0; row < N; ++row) {
+    const float* from = rows.values + (first + row) * rows.stride + at;
+    values[row] = all(0.0f);
+    if (bytes == sizeof(V))
+      values[row] = load(from);
+    else
+      std::memcpy(&values[row], from, bytes);
+    sum += values[row];
+  }
+  return sum;
+}
+
 // Returns false if a value may not be finite, of which minima and maxima lose some; nothing is right then.
 template <int N>
 inline bool median_of(const Matrix& rows, float* to) {
   V lost = all(0.0f);
   for (long at = 0; at < rows.columns; at += WIDTH) {
-    const long bytes = (rows.columns - at < WIDTH ? rows.columns - at : WIDTH) * long(sizeof(float));
-    V values[N], sum = all(0.0f);
-    FFL_UNROLL
-    for (int row = 0; row < N; ++row) {
-      const float* from = rows.values + row * rows.stride + at;
-      values[row] = all(0.0f);
-      if (bytes == sizeof(V))
-        values[row] = load(from);
-      else
-        std::memcpy(&values[row], from, bytes);
-      sum += values[row];
-    }
+    V values[N];
+    const V sum = column<N>(rows, 0, at, values);
     lost += sum - sum;
     const V middle = middle_of<N>(values);
-    std::memcpy(to + at, &middle, bytes);
+    const long left = rows.columns - at < WIDTH ? rows.columns - at : WIDTH;
+    std::memcpy(to + at, &middle, left * sizeof(float));
   }
   return !any(lost != lost);
 }

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "buffer.hpp"
+#include "lists.hpp"
 #include "program.hpp"
 
 namespace py = pybind11;
@@ -155,14 +156,19 @@ bool counted(const py::array_t<float>& rows, long rank, bool pair, Floats& to, b
   return kernels.counted(matrix, rank, pair, mean, stretch, buffer.get(), results);
 }
 
-// The median of every column of few rows; false if there may be values that are not finite, or too many rows.
+// The median of every column of up to 4 * MOST_PART rows; false if there may be values that are not finite, or more rows.
 bool median(const py::array_t<float>& rows, Floats& to, const std::string& flavour) {
   const Matrix matrix = matrix_of(rows);
   need(to.writeable() && to.size() == matrix.columns, "to: need a place for every result");
   const Kernels& kernels = kernels_of(flavour);
   float* results = to.mutable_data();
   const py::gil_scoped_release released;
-  return kernels.median(matrix, results);
+  if (matrix.count <= MOST_SORTED) return kernels.median(matrix, results);
+  if (matrix.count > 4 * MOST_PART) return false;
+  const Division division(int(matrix.count));
+  Buffer buffer;
+  buffer.reserve(matrix.count * (SIDE + GROUP));
+  return kernels.median_of_parts(matrix, division.lists(), buffer.get(), results);
 }
 
 // Inner products of rows as seen from an origin, or from their mean where there is none.
@@ -200,11 +206,11 @@ const unsigned char* bytes_of(const Flags& chosen) {
 long chosen_in(const Flags& chosen) {
   const unsigned char* flags = bytes_of(chosen);
   long total = 0, at = 0;
-  for (constexpr long SIDE = 64, MOST = 255; at + SIDE <= chosen.size();) {
-    unsigned char sums[SIDE] = {};
-    for (long times = 0; times < MOST && at + SIDE <= chosen.size(); ++times, at += SIDE)
-      for (long i = 0; i < SIDE; ++i) sums[i] = static_cast<unsigned char>(sums[i] + flags[at + i]);
-    for (long i = 0; i < SIDE; ++i) total += sums[i];
+  for (constexpr long ABREAST = 64, MOST = 255; at + ABREAST <= chosen.size();) {
+    unsigned char sums[ABREAST] = {};
+    for (long times = 0; times < MOST && at + ABREAST <= chosen.size(); ++times, at += ABREAST)
+      for (long i = 0; i < ABREAST; ++i) sums[i] = static_cast<unsigned char>(sums[i] + flags[at + i]);
+    for (long i = 0; i < ABREAST; ++i) total += sums[i];
   }
   for (; at < chosen.size(); ++at) total += flags[at];
   return total;

@@ -81,6 +81,19 @@ struct Network {
   long wanted;
 };
 
+// Of a median of many rows: the sizes of the parts that are sorted first, what then merges them into two sorted lists of
+// `first` and `second` rows, and where the rows of these lie in their order.
+struct Lists {
+  int parts, sizes[4], first, second;
+  const int* order;
+  const Comparator* merges;
+  long merging;
+};
+
+constexpr int MOST_SORTED = 24;                 // Rows whose median is found in registers.
+constexpr int LEAST_PART = 12, MOST_PART = 28;  // Rows of a part of more.
+constexpr long SIDE = 256;                      // Columns of them that are worked on at once.
+
 constexpr long WIDEST = 64;  // Columns that a selection works on at once, at most.
 
 }  // namespace fflbench

@@ -113,16 +113,16 @@ def test_a_rank_found_by_counting_is_that_of_a_sort(n: int, d: int, seed: int, k
 
 
 @needs_native
-@pytest.mark.parametrize("n", range(1, 27))
+@pytest.mark.parametrize("n", [*range(1, 29), 41, 50, 55, 56, 57, 58, 79, 100, 111, 112, 113])
 @pytest.mark.parametrize("kind", ["normal", "few values", "far apart", "alike"])
 def test_the_median_of_few_is_the_same_bit_for_bit(n: int, kind: str) -> None:
-    """Up to 24 in registers, of more by a network."""
-    for d in (1, 15, 16, 33, 200):
+    """Up to 24 in registers, up to 112 in parts, of more by a network."""
+    for d in (1, 15, 16, 33, 200, 300, 530):
         rows = awkward(n, d, seed=n, kind=kind)
         with only():
             expected = coordinate_median(rows)
         for flavour in extension.FLAVOURS:
-            assert extension.native.median(rows.numpy(), torch.empty(d).numpy(), flavour) == (n <= 24)
+            assert extension.native.median(rows.numpy(), torch.empty(d).numpy(), flavour) == (n <= 112)
             with only(flavour):
                 assert torch.equal(coordinate_median(rows), expected)
                 assert torch.equal(coordinate_median(torch.cat([rows, rows], dim=1)[:, d:]), expected)
@@ -131,8 +131,9 @@ def test_the_median_of_few_is_the_same_bit_for_bit(n: int, kind: str) -> None:
 @needs_native
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("place", [(0, 0), (6, 37), (3, 16)])
-def test_what_is_not_finite_is_noticed_by_the_median_of_few(value: float, place: tuple[int, int]) -> None:
-    rows = torch.randn(7, 38)
+@pytest.mark.parametrize("n", [7, 40, 90])
+def test_what_is_not_finite_is_noticed_by_the_median_of_few(n: int, value: float, place: tuple[int, int]) -> None:
+    rows = torch.randn(n, 38)
     rows[place] = value
     with only():
         expected = coordinate_median(rows)
