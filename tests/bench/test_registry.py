@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import zlib
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from fflbench import registry
+from fflbench import plugin_source, registry
 from fflbench.contracts import Pipeline
 from fflbench.errors import UserError
 
@@ -21,10 +23,28 @@ def plugin_file(folder: Path, name: str, text: str) -> Path:
 @pytest.mark.parametrize("kind", registry.KINDS)
 def test_every_built_in_loads_and_says_what_it_is(kind: str) -> None:
     for plugin in registry.plugins(kind).values():
-        plugin.load()
+        loaded = plugin.load()
         assert plugin.summary(), plugin.name
+        if plugin.built_in and isinstance(loaded, type):
+            assert plugin_source.documentation(plugin.target) == inspect.cleandoc(loaded.__doc__ or "")
         if plugin.built_in:
             assert plugin.source().is_file()
+
+
+@pytest.mark.parametrize("text", [
+    'class A(\n    B,\n):\n    """Said."""\n', 'class A:\n    """Sa\\x69d."""\n', 'class A:\n    """Said\n\n    "more"."""\n',
+    'class AB:\n    """Not this."""\n\n\nclass A(B):\n    """Said."""\n', "class A:\n    'Said.'\n", 'class A: """Said."""\n',
+    'class A(B):  # So.\n    """Said."""\n', 'class A:\n    x = 1\n\n\nclass B:\n    """Not this."""\n',
+])  # fmt: skip
+def test_documentation_is_read_from_a_source_as_python_reads_it(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"documented_{zlib.crc32(text.encode())}"
+    (tmp_path / f"{name}.py").write_text(f'"""A module."""\n{text}')
+    scope: dict[str, type] = {"B": object}  # type: ignore[dict-item]
+    exec(text, scope)
+    assert plugin_source.documentation(f"{name}:A") == inspect.cleandoc(scope["A"].__doc__ or "")
 
 
 def test_ffl_and_fedavg_are_pipelines() -> None:
