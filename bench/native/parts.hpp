@@ -22,7 +22,8 @@ template <int... N>
 FFL_INLINE V sort_any(int size, const Matrix& rows, long first, long begin, long width, long apart, float* to,
                       std::integer_sequence<int, N...>) {
   V lost = all(0.0f);
-  ((size == LEAST_PART + N && (lost = sort_part<LEAST_PART + N>(rows, first, begin, width, apart, to), true)), ...);
+  const auto at_once = [&](V found) { lost = found; };
+  ((size == LEAST_PART + N ? at_once(sort_part<LEAST_PART + N>(rows, first, begin, width, apart, to)) : void()), ...);
   return lost;
 }
 
