@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pybind11.setup_helpers import Pybind11Extension
+from pybind11.setup_helpers import ParallelCompile, Pybind11Extension
 from setuptools import setup
 
 SOURCES = Path("bench/native")
@@ -16,4 +16,5 @@ extension = Pybind11Extension(
     optional=True,
 )
 
-setup(ext_modules=[extension])
+with ParallelCompile():  # A file a core.
+    setup(ext_modules=[extension])
