@@ -195,8 +195,8 @@ class Team:
                 before = _generators(inputs)
                 try:
                     step()
-                    unheard = not inputs.is_cuda or recordable(step)
-                    self._draws = not torch.equal(before, _generators(inputs)) or not unheard
+                    waits = inputs.is_cuda and not recordable(step)
+                    self._draws = waits or not torch.equal(before, _generators(inputs))
                 except Exception:  # Whatever it is, training itself will say it.
                     self._draws = True
             network.gradient.zero_()

@@ -32,7 +32,7 @@ inline long end_of(const unsigned char* chosen, long count) {
 }
 
 // One register: its chosen entries moved to its low end, and the other way round, values from the low end spread to where the
-// row is chosen. What lies above the chosen ones in `packed` is anything.
+// row is chosen. `pack` writes a whole register: what comes after the chosen ones is anything.
 #if FFL_WIDTH == 16
 struct Choice {
   __mmask16 lanes;
@@ -87,41 +87,40 @@ struct Choice {
 };
 #endif
 
-// The chosen ones, `total` in all, side by side.
-inline void pack(const unsigned char* chosen, long count, const unsigned* row, long total, unsigned* to) {
+// Goes along what is chosen, `total` in all: a register at a time while a whole one is left on both sides, then one by one.
+template <class Several, class One>
+FFL_INLINE void along(const unsigned char* chosen, long count, long total, Several several, One one) {
   long at = 0, place = 0;
 #if FFL_WIDTH > 4
   for (; at + WIDTH <= count && place + WIDTH <= total; at += WIDTH) {
     const Choice choice(chosen + at);
-    choice.pack(row + at, to + place);
+    several(choice, at, place);
     place += choice.count();
   }
 #else
-  (void)total;
+  (void)total, (void)several;
 #endif
   for (const long end = end_of(chosen, count); at < end; ++at) {
-    to[place] = row[at];
+    one(at, place);
     place += chosen[at];
   }
 }
 
-// Other values, `total` in all, where the row is chosen.
+// The chosen ones side by side.
+inline void pack(const unsigned char* chosen, long count, const unsigned* row, long total, unsigned* to) {
+  along(
+      chosen, count, total, [&](const auto& choice, long at, long place) { choice.pack(row + at, to + place); },
+      [&](long at, long place) { to[place] = row[at]; });
+}
+
+// Other values where the row is chosen.
 inline void unpack(const unsigned char* chosen, long count, const unsigned* values, long total, unsigned* row) {
-  long at = 0, place = 0;
-#if FFL_WIDTH > 4
-  for (; at + WIDTH <= count && place + WIDTH <= total; at += WIDTH) {
-    const Choice choice(chosen + at);
-    choice.unpack(values + place, row + at);
-    place += choice.count();
-  }
-#else
-  (void)total;
-#endif
-  for (const long end = end_of(chosen, count); at < end; ++at) {
-    const unsigned mask = 0u - chosen[at];
-    row[at] = (values[place] & mask) | (row[at] & ~mask);
-    place += chosen[at];
-  }
+  along(
+      chosen, count, total, [&](const auto& choice, long at, long place) { choice.unpack(values + place, row + at); },
+      [&](long at, long place) {
+        const unsigned mask = 0u - chosen[at];
+        row[at] = (values[place] & mask) | (row[at] & ~mask);
+      });
 }
 
 }  // namespace FFL_FLAVOUR

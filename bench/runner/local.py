@@ -53,6 +53,10 @@ class _Worker:
     began: float = 0.0
     stopped: str = ""
 
+    def end(self) -> None:
+        _kill(self.process)
+        self.pipe.close()
+
 
 def nursery() -> ForkServerContext | SpawnContext:
     """Where worker processes come from: forked from a server process that has imported torch once and computes nothing, so
@@ -104,8 +108,7 @@ class LocalWorkers:
 
     def close(self) -> None:
         for worker in [*self._busy, *self._idle]:
-            _kill(worker.process)
-            worker.pipe.close()
+            worker.end()
         self._busy, self._idle = [], []
 
     def _worker(self, threads: int) -> _Worker:
@@ -137,16 +140,14 @@ class LocalWorkers:
         if answer is None:
             worker.process.join(GRACE)  # One that leaves by itself hangs up before it has an exit code.
             died = f"its process died ({_death(worker.process.exitcode)})"
-            _kill(worker.process)
-            worker.pipe.close()
+            worker.end()
             return Ended(worker.cell, None, worker.stopped or died, died=not worker.stopped)
         if "trouble" in answer:
             self._idle.append(worker)
             raise UserError(answer["trouble"])
         record = Record.model_validate(answer["record"], strict=False)
         if record.status == "failed" and worker.device.startswith("cuda"):  # For a process a broken GPU stays broken.
-            _kill(worker.process)
-            worker.pipe.close()
+            worker.end()
         else:
             self._idle.append(worker)
         return Ended(worker.cell, record)
