@@ -63,7 +63,7 @@ class Fishing(InvertingGradients):
         grey = torch.full((seen.examples, *seen.task.input_shape), 0.5, device=seen.update.device)
         if len(caught) == 0:
             return Reconstruction(grey, labels)
-        found = self.inverted(seen, caught, cosine_cost(seen, without_others(seen, target)), rng)
+        found = self.inverted(seen, caught, cosine_cost(self.shorter(seen), without_others(seen, target)), rng)
         assert found.inputs is not None
         return Reconstruction(torch.cat([found.inputs, grey[len(caught) :]]), labels, found.cost, found.steps)
 

@@ -23,4 +23,4 @@ class FragmentInversion(InvertingGradients):
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
         assert seen.own is not None
         labels = labels_of(seen, rng)
-        return self.inverted(seen, labels, cosine_cost(seen, seen.own[seen.layout.trainable]), rng)
+        return self.inverted(seen, labels, cosine_cost(self.shorter(seen), seen.own[seen.layout.trainable]), rng)

@@ -27,7 +27,7 @@ class MaskGuessing(InvertingGradients):
 
     def reconstruct(self, seen: Observation, rng: Rng) -> Reconstruction:
         labels = labels_of(seen, rng)
-        return self.inverted(seen, labels, agreeing_cost(seen, self.keep), rng)
+        return self.inverted(seen, labels, agreeing_cost(self.shorter(seen), self.keep), rng)
 
 
 def agreeing_cost(seen: Observation, keep: float) -> Cost:

@@ -28,7 +28,7 @@ class PairSum(InvertingGradients):
         if both is None:
             return super().reconstruct(seen, rng)
         labels = labels_of(together(seen, both), rng)
-        return replace(self.inverted(seen, labels, self.cost_of(seen, both), rng), labels=None)
+        return replace(self.inverted(seen, labels, self.cost_of(self.shorter(seen), both), rng), labels=None)
 
     def cost_of(self, seen: Observation, both: Tensor) -> Cost:
         """What is least for both peers' inputs, given the two uploads [2, d]."""

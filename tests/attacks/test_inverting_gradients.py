@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fflbench.attacks.reconstruction.descent import total_variation
+from fflbench.attacks.reconstruction.fragment_inversion import FragmentInversion
 from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
 from fflbench.attacks.reconstruction.labels import infer_labels
 from fflbench.attacks.reconstruction.mask_guessing import MaskGuessing, agreeing_cost
@@ -56,6 +57,20 @@ def test_a_single_image_comes_back(steps: int) -> None:
     assert psnr(images, guess.inputs).item() > 25
     assert guess.inputs.min() >= 0
     assert guess.inputs.max() <= 1
+
+
+@pytest.mark.parametrize("attack", [InvertingGradients, MaskGuessing, FragmentInversion])
+def test_a_victim_that_took_more_steps_is_simulated_with_the_first_of_them(attack: type[InvertingGradients]) -> None:
+    images, labels = images_of(1), torch.tensor([3])
+    seen = observed(images, labels, 4)
+    seen = replace(seen, own=torch.ones(len(seen.update), dtype=torch.bool))
+
+    def found(seen: Observation, simulated: int | None) -> Tensor:
+        return attack(steps=8, simulated_steps=simulated).reconstruct(seen, Rng(0)).inputs
+
+    assert torch.equal(found(seen, 2), found(replace(seen, steps=2), None))
+    assert torch.equal(found(seen, 9), found(seen, None))
+    assert not torch.equal(found(seen, 2), found(seen, None))
 
 
 def test_same_stream_same_guess_and_more_restarts_never_cost_more() -> None:
