@@ -17,9 +17,9 @@ Engine = Literal["auto", "native", "torch"]
 class Execution:
     """`device` as torch names it; `threads` that torch may use in a worker; `precision` of the networks' forward and
     backward passes (parameters, updates and everything after them stay float32; `tfloat32` multiplies float32 with ten
-    bits behind the point, on the tensor cores of a GPU); `engine` of local training and evaluation:
-    the native loop or torch; `auto` takes the native loop wherever it is there and covers the model. `abreast` is how many
-    peers train at once, a thread each, which changes nothing but the time."""
+    bits behind the point, on the tensor cores of a GPU); `engine` of local training and evaluation, and of what observers
+    simulate: native code or torch; `auto` takes native code wherever it is there and covers the model. `abreast` is how
+    many peers train at once, a thread each, which changes nothing but the time."""
 
     device: str = "cpu"
     threads: int = 1

@@ -107,8 +107,8 @@ class Artefact(pydantic.BaseModel):
 
 class Provenance(pydantic.BaseModel):
     """Where a record comes from. `computed_by` is what local training and evaluation ran in where no attack or defense
-    intervenes in training: `torch`, or `native` with its instruction set. `resumed` is how often the cell went on from a
-    checkpoint, `memory` the GB that its process held at the peak (0: not known)."""
+    intervenes in training, or what an observer simulates: `torch`, or `native` with its instruction set. `resumed` is how
+    often the cell went on from a checkpoint, `memory` the GB that its process held at the peak (0: not known)."""
 
     model_config = _CLOSED
     suite: str

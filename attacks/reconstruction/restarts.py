@@ -9,13 +9,12 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from fflbench.contracts import Observation
+from fflbench.federation.pearlmutter import LARGEST
 
 TOGETHER = 8
 """More starts at once gain little, and take memory."""
 FEWEST = 4
 """Fewer starts are not worth it."""
-LARGEST = 100_000
-"""Parameters of a network from which on its arithmetic, and not the calls, takes the time."""
 
 
 def grouped(starts: Tensor, cost: Callable[[Tensor], Tensor], seen: Observation) -> Sequence[Tensor]:

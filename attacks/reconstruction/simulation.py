@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.func import debug_unwrap, functional_call, grad
 from torch.nn import functional as F
 
+from fflbench import extension
 from fflbench.contracts import Observation
 from fflbench.federation.loss import task_loss
+from fflbench.federation.pearlmutter import straight_line
 
 Simulated = Callable[[Tensor, Tensor], Tensor]
 """From inputs as the model is fed them and labels to what a victim with them would have shown."""
@@ -28,8 +30,13 @@ def seen_direction(seen: Observation) -> Tensor:
 
 def simulated_direction(seen: Observation, inputs: Tensor, labels: Tensor) -> Tensor:
     """The same [trainable] of a victim with these `inputs` and `labels` [n] (or probabilities [n, classes]), differentiable
-    in both."""
+    in both. In cells that native code computes, it does so for small networks."""
     model, steps, rate = seen.model, seen.steps, seen.learning_rate
+    flavour = extension.inexact() if inputs.device.type == "cpu" and inputs.dtype == torch.float32 else None
+    if flavour is not None:
+        line = straight_line(model, seen.layout, tuple(inputs.shape[1:]), seen.training_mode, flavour)
+        if line is not None:
+            return line.direction(inputs, labels, steps, rate)
     start: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if debug_unwrap(inputs) is not inputs:
         return _inside_func(seen, {name: p.detach() for name, p in start.items()}, inputs, labels)

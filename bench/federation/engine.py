@@ -15,6 +15,7 @@ from fflbench.extension import FLAVOURS
 from fflbench.federation.native import native_model
 from fflbench.federation.network import Network
 from fflbench.federation.observation import prepared_model
+from fflbench.federation.pearlmutter import straight_line
 from fflbench.federation.task import load_task
 from fflbench.records import Specification
 from fflbench.rng import Rng
@@ -23,9 +24,10 @@ _covered: dict[str, bool] = {}
 
 
 def settled(spec: Specification, execution: Execution) -> Execution:
-    """With an engine that is native or torch: native where it is here, allowed, and covers the cell's model. Observed rounds
-    stay with torch. Raises `DataError` when the task's data are not there."""
-    possible = spec.track == "poisoning" and execution.allows_native and bool(FLAVOURS)
+    """With an engine that is native or torch: native where it is here, allowed, and covers the cell's model. Of a cell that
+    observes, that is what attacks simulate: the rounds themselves stay with torch. Raises `DataError` when the task's data
+    are not there."""
+    possible = execution.allows_native and bool(FLAVOURS)
     return replace(execution, engine="native" if possible and _covers(spec, execution) else "torch")
 
 
@@ -35,17 +37,24 @@ def computed_by(execution: Execution) -> str:
 
 
 def _covers(spec: Specification, execution: Execution) -> bool:
-    """Kept by data set, model and the stages that change the model."""
+    """Kept by track, data set, model and the stages that change the model."""
     changing = [part.model_dump() for part in spec.defense.parts if _changes_the_model(part.name)]
-    key = json.dumps([spec.task.dataset, spec.task.model, changing], sort_keys=True)
+    observed = spec.track == "reconstruction"
+    in_training = bool(observed and spec.task.settings.get("training_mode"))
+    key = json.dumps([observed, in_training, spec.task.dataset, spec.task.model, changing], sort_keys=True)
     if key not in _covered:
         task = load_task(spec.task)
         try:
             model = prepared_model(task, build_defense(spec.defense), Rng(0))
         except Exception:  # A stage that cannot work with the model: the cell says so when it runs.
             return False
-        inputs = task.normalise(task.data.test.inputs[:1])
-        _covered[key] = native_model(Network(model, torch.device("cpu")), execution, inputs) is not None
+        network, inputs = Network(model, torch.device("cpu")), task.normalise(task.data.test.inputs[:1])
+        if observed:
+            shape = tuple(inputs.shape[1:])
+            line = straight_line(network.model, network.layout, shape, in_training, FLAVOURS[0])
+            _covered[key] = inputs.dtype == torch.float32 and line is not None
+        else:
+            _covered[key] = native_model(network, execution, inputs) is not None
     return _covered[key]
 
 

@@ -32,7 +32,7 @@ class NativeModel:
         steps = translate(network.model, network.layout, shape)
         channels, height, width = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
         self._program = extension.native.Program(
-            [_layer(step) for step in steps],
+            [layer_of(step) for step in steps],
             (channels, height, width),
             network.layout.size,
             network.layout.trainable.stop,
@@ -107,7 +107,7 @@ def optimiser(name: str, rate: float, momentum: float, decay: float) -> Optimise
     return extension.native.Optimiser(adam=name == "adam", rate=rate, momentum=momentum, decay=decay)
 
 
-def _layer(step: Step) -> extension.native.Layer:
+def layer_of(step: Step) -> extension.native.Layer:
     values: dict[str, Any] = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
     return extension.native.Layer(**values.pop("tensors"), **values)
 

@@ -49,15 +49,24 @@ def translate(model: nn.Module, layout: Layout, shape: Shape) -> list[Step]:
     """The layers of a model for inputs [n, *shape], neighbours merged. Raises `UntranslatableError`.
 
     The model is traced in both modes: they have to do the same but for dropout, which evaluation must not have."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        training, evaluation = (_Walk(model.train(mode), layout, shape).steps() for mode in (True, False))
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    training, evaluation = (_in_mode(mode, model, layout, shape) for mode in (True, False))
     if evaluation != [step for step in training if step.kind != "dropout"]:
         raise UntranslatableError("training and evaluation that differ by more than dropout")
     return steps.merged(training)
+
+
+def evaluated(model: nn.Module, layout: Layout, shape: Shape) -> list[Step]:
+    """The layers of a model in evaluation mode, each by itself. Raises `UntranslatableError`."""
+    return _in_mode(False, model, layout, shape)
+
+
+def _in_mode(training: bool, model: nn.Module, layout: Layout, shape: Shape) -> list[Step]:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        return _Walk(model.train(training), layout, shape).steps()
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def hooks_of(model: nn.Module) -> list[dict[int, Any]]:

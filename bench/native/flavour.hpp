@@ -11,6 +11,8 @@
 #include "activation.hpp"
 #include "batch_norm.hpp"
 #include "loss.hpp"
+#include "matrix.hpp"
+#include "bend.hpp"
 #include "optimiser.hpp"
 #include "selection.hpp"
 #include "counting.hpp"
@@ -43,6 +45,16 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::normalise_back,
     FFL_FLAVOUR::softmax_gradient,
     FFL_FLAVOUR::sigmoid_gradient,
+    FFL_FLAVOUR::multiply,
+    FFL_FLAVOUR::correlate,
+    FFL_FLAVOUR::unfold,
+    FFL_FLAVOUR::fold,
+    {FFL_FLAVOUR::curve<FFL_FLAVOUR::Curve::relu>, FFL_FLAVOUR::curve<FFL_FLAVOUR::Curve::sigmoid>,
+     FFL_FLAVOUR::curve<FFL_FLAVOUR::Curve::tanh>},
+    {FFL_FLAVOUR::curve_back<FFL_FLAVOUR::Curve::relu>, FFL_FLAVOUR::curve_back<FFL_FLAVOUR::Curve::sigmoid>,
+     FFL_FLAVOUR::curve_back<FFL_FLAVOUR::Curve::tanh>},
+    {FFL_FLAVOUR::curve_turned<FFL_FLAVOUR::Curve::relu>, FFL_FLAVOUR::curve_turned<FFL_FLAVOUR::Curve::sigmoid>,
+     FFL_FLAVOUR::curve_turned<FFL_FLAVOUR::Curve::tanh>},
     FFL_FLAVOUR::sgd,
     FFL_FLAVOUR::adam,
     FFL_FLAVOUR::ranked,

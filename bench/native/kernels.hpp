@@ -37,6 +37,14 @@ struct Kernels {
                          float* weight_gradient, float* bias_gradient);
   void (*softmax_gradient)(const float* logits, long classes, const long* targets, long samples, float share, float* to);
   void (*sigmoid_gradient)(const float* logits, const long* targets, long samples, float share, float* to);
+  void (*multiply)(const Product&);
+  void (*correlate)(const Product&);
+  void (*unfold)(const Patches&, const float* from, float* to, float* room);
+  void (*fold)(const Patches&, const float* from, float* to, float* room);
+  void (*curve[3])(long count, const float* from, float* to);
+  void (*curve_back[3])(long count, const float* value, const float* gradient, float* to);
+  void (*curve_turned[3])(long count, const float* value, const float* gradient, const float* moves, const float* turns,
+                          float* to);
   void (*sgd)(const Optimiser&, long size, const float* gradient, float* parameters, float* first);
   void (*adam)(const Optimiser&, long step, long size, const float* gradient, float* parameters, float* first,
                float* second);

@@ -267,6 +267,22 @@ class NormLayer : public Layer {
 
 }  // namespace
 
+void check(const Description& d, const Tensor& input, long size) {
+  const Window& w = d.window;
+  if (w.kernel_y < 1 || w.kernel_x < 1 || w.stride < 1 || w.pad < 0 || !(d.drop >= 0 && d.drop <= 1))
+    throw std::invalid_argument(d.kind + ": found a window or a probability that cannot be");
+  const bool norm = d.kind == "batch_norm";
+  const long weights = d.kind == "linear"        ? d.outputs * input.features()
+                       : d.kind == "convolution" ? d.outputs * input.channels * d.window.taps()
+                                                 : input.channels;
+  const long each = norm ? input.channels : d.outputs;
+  auto outside = [size](long offset, long count) { return offset < 0 || offset + count > size; };
+  if (d.kind != "linear" && d.kind != "convolution" && !norm) return;
+  if (each < 1 || outside(d.weight, weights) || ((norm || d.bias != -1) && outside(d.bias, each)) ||
+      (norm && (outside(d.mean, each) || outside(d.variance, each))))
+    throw std::invalid_argument(d.kind + ": its parameters lie outside of the vector");
+}
+
 std::unique_ptr<Layer> make_layer(const Description& d) {
   if (d.kind == "convolution") return std::make_unique<ConvolutionLayer>(d);
   if (d.kind == "max_pool") return std::make_unique<PoolLayer>(d);

@@ -59,4 +59,7 @@ class Layer {
 
 std::unique_ptr<Layer> make_layer(const Description&);
 
+// Throws std::invalid_argument unless the layer can be, and its parameters lie inside [0, size).
+void check(const Description&, const Tensor& input, long size);
+
 }  // namespace fflbench

@@ -8,6 +8,7 @@
 
 #include "buffer.hpp"
 #include "lists.hpp"
+#include "module.hpp"
 #include "program.hpp"
 
 namespace py = pybind11;
@@ -42,6 +43,8 @@ std::vector<std::string> flavours() {
   return found;
 }
 
+}  // namespace
+
 const Kernels& kernels_of(const std::string& flavour) {
   for (const std::string& name : flavours()) {
     if (name != flavour) continue;
@@ -57,6 +60,8 @@ const Kernels& kernels_of(const std::string& flavour) {
 void need(bool condition, const char* what) {
   if (!condition) throw std::invalid_argument(what);
 }
+
+namespace {
 
 void check_data(const Program& program, const Floats& parameters, const Floats& inputs) {
   need(parameters.ndim() == 1 && parameters.size() == program.size(), "parameters: need one vector of the program's size");
@@ -281,4 +286,5 @@ PYBIND11_MODULE(_native, module) {
            py::arg("targets").noconvert(), py::arg("orders").noconvert(), "batch"_a, "optimiser"_a, "seed"_a)
       .def("evaluate", &evaluate, py::arg("parameters").noconvert(), py::arg("inputs").noconvert())
       .def("masks", &masks, "sizes"_a, "seed"_a);
+  add_descent(module);
 }

@@ -24,19 +24,6 @@ State seeded(std::uint64_t seed) {
   return state;
 }
 
-void check_inside(const Description& d, const Tensor& input, long size) {
-  const bool norm = d.kind == "batch_norm";
-  const long weights = d.kind == "linear"        ? d.outputs * input.features()
-                       : d.kind == "convolution" ? d.outputs * input.channels * d.window.taps()
-                                                 : input.channels;
-  const long each = norm ? input.channels : d.outputs;
-  auto outside = [size](long offset, long count) { return offset < 0 || offset + count > size; };
-  if (d.kind != "linear" && d.kind != "convolution" && !norm) return;
-  if (each < 1 || outside(d.weight, weights) || ((norm || d.bias != -1) && outside(d.bias, each)) ||
-      (norm && (outside(d.mean, each) || outside(d.variance, each))))
-    throw std::invalid_argument(d.kind + ": its parameters lie outside of the vector");
-}
-
 }  // namespace
 
 Program::Program(const std::vector<Description>& descriptions, Tensor input, long size, long trainable,
@@ -46,10 +33,7 @@ Program::Program(const std::vector<Description>& descriptions, Tensor input, lon
     throw std::invalid_argument("program: needs layers, inputs and parameters");
   shapes_.push_back(input);
   for (const Description& d : descriptions) {
-    const Window& w = d.window;
-    if (w.kernel_y < 1 || w.kernel_x < 1 || w.stride < 1 || w.pad < 0 || !(d.drop >= 0 && d.drop <= 1))
-      throw std::invalid_argument(d.kind + ": found a window or a probability that cannot be");
-    check_inside(d, shapes_.back(), size);
+    check(d, shapes_.back(), size);
     layers_.push_back(make_layer(d));
     shapes_.push_back(layers_.back()->connect(shapes_.back()));
     whole_batch_ = whole_batch_ || layers_.back()->whole_batch();

@@ -53,6 +53,25 @@ struct Convolution {
   const long* columns;
 };
 
+// A product of matrices: `rows` times `columns` sums of `steps` products. What lies how far apart is said in floats.
+struct Product {
+  long rows, columns, steps;
+  const float* left;
+  long left_row, left_step;
+  const float* right;
+  long right_row;
+  float* to;
+  long to_row;
+  bool anew = false;  // Whether what is there is lost.
+};
+
+// The windows of `count` images: channels of all images `plane` apart, rows of windows `row` apart, zero where nothing is.
+struct Patches {
+  Tensor input, output;
+  Window window;
+  long count, plane, row;
+};
+
 struct Norm {
   float epsilon, momentum;
 };

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from fflbench import extension
 from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
 from fflbench.contracts import Examples, Rng, TaskView
 from fflbench.models.small_cnns import LeNet, StridedCNN
@@ -23,6 +24,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "strided-cnn": lambda: StridedCNN(IMAGE, 10),
 }
 STEPS = 50
+NAIVE = "as the papers' codebases loop"
 
 
 def plainly(model: nn.Module, seen: list[Tensor], labels: Tensor) -> Tensor:
@@ -53,13 +55,16 @@ def plainly(model: nn.Module, seen: list[Tensor], labels: Tensor) -> Tensor:
 @pytest.mark.parametrize("restarts", [1, 8])
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("way", ["ours", "as the papers' codebases loop"])
+@pytest.mark.parametrize("way", ["native", "torch", NAIVE])
 def test_inversion(benchmark: Any, name: str, batch: int, restarts: int, way: str) -> None:
     starts = f"{restarts} starts" if restarts > 1 else "one start"
     compared(benchmark, f"inversion, {name}, {STEPS} steps, {batch} image{'s' * (batch > 1)}, {starts}", way)
     model, labels = MODELS[name]().eval(), torch.arange(batch)
     seen = seen_by_server(model, TASK, Examples(torch.rand(batch, *IMAGE), labels))
-    if way == "ours":
+    if way == "native" and not extension.FLAVOURS:
+        pytest.skip("the native code was not built")
+    if way != NAIVE:
+        extension.use_inexact(way == "native")
         attack = InvertingGradients(steps=STEPS, restarts=restarts)
         benchmark.pedantic(lambda: attack.reconstruct(seen, Rng(0)), rounds=5, warmup_rounds=1)
         return

@@ -37,9 +37,17 @@ def test_native_where_it_covers_the_model_and_torch_elsewhere() -> None:
     spec = specification()
     assert settled(spec, Execution()).engine == "native"
     assert settled(with_model(spec, "resnet18"), Execution(engine="native")).engine == "torch"
-    assert settled(specification("reconstruction"), Execution()).engine == "torch"
     for other in (Execution(engine="torch"), Execution(device="cuda"), Execution(precision="bfloat16")):
         assert settled(spec, other).engine == "torch"
+
+
+@needs_native
+def test_of_observers_native_what_they_simulate_of_small_networks() -> None:
+    spec = specification("reconstruction")
+    assert settled(spec, Execution()).engine == "native"
+    for name in ("resnet18", "convnet64"):
+        assert settled(with_model(spec, name), Execution()).engine == "torch"
+    assert settled(spec, Execution(device="cuda")).engine == "torch"
 
 
 @needs_native
@@ -51,8 +59,6 @@ def test_the_engine_is_part_of_the_name_but_torch_is_not_named(monkeypatch: pyte
     assert "computed_by" not in torch.execution.decisive()
     monkeypatch.setattr(engine, "FLAVOURS", ())
     assert make_cell(spec, "s", Execution()).digest == torch.digest
-    observed = specification("reconstruction")
-    assert make_cell(observed, "s").digest == make_cell(observed, "s", Execution(engine="torch")).digest
 
 
 @needs_native
