@@ -115,7 +115,7 @@ class _Directions(torch.autograd.Function):
         return found
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         inputs, targets = ctx.line.backward(ctx.tape, slope)
         return inputs.view(ctx.shape), targets.sum(0), None, None, None
