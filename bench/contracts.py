@@ -28,7 +28,8 @@ listed with how to get it, and a suite that names it ends with that line before 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -156,7 +157,7 @@ class Observation:
     each peer with the same examples in all. `own[d]` says, for an attack that `reads_masks`, which coordinates of the upload
     are the victim's own. For one that guesses links, `upload` is of the last round but one, and `unnamed[n, d]` are the
     uploads of the last in an order that tells nothing. `descents` keeps where long optimisations stand, so that a cell that
-    was killed goes on there.
+    was killed goes on there. Inside of `lowered()` a network computes as precisely as the victims' did (`--precision`).
     """
 
     model: nn.Module
@@ -177,6 +178,7 @@ class Observation:
     own: Tensor | None = None
     unnamed: Tensor | None = None
     descents: Descents = field(default_factory=Descents, repr=False)
+    lowered: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, repr=False)
 
     @property
     def gradient(self) -> Tensor:

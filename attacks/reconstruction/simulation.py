@@ -31,12 +31,17 @@ def seen_direction(seen: Observation) -> Tensor:
 def simulated_direction(seen: Observation, inputs: Tensor, labels: Tensor) -> Tensor:
     """The same [trainable] of a victim with these `inputs` and `labels` [n] (or probabilities [n, classes]), differentiable
     in both. In cells that native code computes, it does so for small networks."""
-    model, steps, rate = seen.model, seen.steps, seen.learning_rate
     flavour = extension.inexact() if inputs.device.type == "cpu" and inputs.dtype == torch.float32 else None
     if flavour is not None:
-        line = straight_line(model, seen.layout, tuple(inputs.shape[1:]), seen.training_mode, flavour)
+        line = straight_line(seen.model, seen.layout, tuple(inputs.shape[1:]), seen.training_mode, flavour)
         if line is not None:
-            return line.direction(inputs, labels, steps, rate)
+            return line.direction(inputs, labels, seen.steps, seen.learning_rate)
+    with seen.lowered():
+        return _by_autograd(seen, inputs, labels)
+
+
+def _by_autograd(seen: Observation, inputs: Tensor, labels: Tensor) -> Tensor:
+    model, steps, rate = seen.model, seen.steps, seen.learning_rate
     start: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if debug_unwrap(inputs) is not inputs:
         return _inside_func(seen, {name: p.detach() for name, p in start.items()}, inputs, labels)

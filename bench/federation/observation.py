@@ -55,7 +55,7 @@ def observe(spec: Specification, execution: Execution, clock: Clock, progress: P
         if victim == len(guesses):
             descents = Descents(keeper, state, saved.pop("descents", ()))
             with clock.phase("reconstruction"):
-                guesses.append(_guess(victim, attack, network, (sights, rounds), scene, descents))
+                guesses.append(_guess(victim, attack, network, (sights, rounds), scene, (descents, execution)))
             progress(victim + 1, settings.victims)
             if keeper.due() and victim + 1 < settings.victims:
                 keeper.save(state())
@@ -92,7 +92,7 @@ def _victim(victim: int, guess: Reconstruction | None, last: Sight, scene: Scene
 
 def _guess(
     victim: int, attack: ReconstructionAttack, network: Network, view: tuple[list[Sight], list[Played]], scene: Scene,
-    descents: Descents,
+    means: tuple[Descents, Execution],
 ) -> Reconstruction | None:  # fmt: skip
     """What the attack makes of a victim's upload; None when that never reached the server."""
     sights, rounds = view
@@ -124,7 +124,8 @@ def _guess(
         partner_labels=batches[partner].targets.to(device) if settings.labels_known and partner is not None else None,
         rounds=tuple(sights[:-1] if linking else sights),
         own=rounds[-1].own_entries(scene, victim) if attack.reads_masks else None,
-        descents=descents,
+        descents=means[0],
+        lowered=means[1].lowered,
     )
     if linking:
         shown = sights[-1].upload.rows

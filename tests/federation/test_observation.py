@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from fflbench import registry
 from fflbench.attacks.reconstruction.labels import infer_labels
+from fflbench.attacks.reconstruction.simulation import seen_direction, simulated_direction
 from fflbench.clock import Clock
 from fflbench.composition import build_defense
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng, Round, Stage, Upload, Visibility
 from fflbench.errors import UserError
-from fflbench.execution import FULL
+from fflbench.execution import FULL, Execution
 from fflbench.federation.observation import Seen, observe
 from fflbench.federation.scene import Scene, drawn_scene
 from fflbench.federation.task import load_task
@@ -53,13 +57,13 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(registry._from_files, ("attacks", "spy"), registry.Plugin("attacks", "spy", Spy, "test"))
 
     def run(settings: str = "", defense: str = "mean", attack: str = "spy", model: str = "strided-cnn",
-            dataset: str = "fashion-mnist-small", seed: int = 0) -> tuple[Seen, list[Observation]]:  # fmt: skip
+            dataset: str = "fashion-mnist-small", seed: int = 0, execution: Execution = FULL) -> tuple[Seen, list[Observation]]:  # fmt: skip
         path = tmp_path / "o.toml"
         path.write_text(
             SUITE.format(seed=seed, defense=defense, attack=attack, model=model, dataset=dataset, settings=settings)
         )
         spec = load_suite(str(path)).cells()[0]
-        return observe(spec, FULL, Clock(), lambda done, total: None, Keeper()), Spy.kept
+        return observe(spec, execution, Clock(), lambda done, total: None, Keeper()), Spy.kept
 
     return run
 
@@ -204,6 +208,24 @@ def test_inversion_succeeds_against_fedavg_and_fails_against_ffl(
     assert plain.metrics["ssim"] > 0.8
     assert mixed.metrics["psnr"] < plain.metrics["psnr"] - 10
     assert mixed.metrics["ssim"] < 0.4
+
+
+def test_attacks_simulate_as_precisely_as_victims_train(seen: Any) -> None:
+    """A victim in bfloat16 sends what rounds as the simulation does, and not what float32 gives."""
+    _, (saw,) = seen("learning_rate = 1.0", execution=Execution(precision="bfloat16"))
+    sent, exactly = seen_direction(saw), replace(saw, lowered=nullcontext)
+    images = saw.task.normalise(saw.candidates.inputs).requires_grad_()
+
+    def apart(observation: Observation, index: int) -> Tensor:
+        pair = images[index : index + 1], saw.candidates.targets[index : index + 1]
+        return (simulated_direction(observation, *pair) - sent).norm() / sent.norm()
+
+    low, high = (torch.stack([apart(view, index) for index in range(len(images))]) for view in (saw, exactly))
+    own = int(high.argmin())
+    assert low[own] < 1e-5
+    assert 1e-3 < high[own] < 0.1
+    (slope,) = torch.autograd.grad(low.sum(), images)
+    assert torch.isfinite(slope).all()
 
 
 def test_labels_that_the_server_had_to_find_are_scored(seen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
