@@ -14,6 +14,9 @@ VIEWS = {"FL": ("inverting-gradients", "fedavg"), "FFL": ("inverting-gradients",
          "FFL, both uploads of a pair": ("pair-sum", "ffl")}  # fmt: skip
 """What the observer looks at: the attack and the defense that show it."""
 
+SIMULATED = {"": "all five", ", one step": "one"}
+"""How many of the victim's local steps the observer simulates, by what its attack's label ends in."""
+
 PLACES = {"psnr": 1, "ssim": 3}
 
 
@@ -27,23 +30,17 @@ def published() -> str:
 
 def scores(tasks: list[Task]) -> str:
     """Ours: means over seeds with their intervals, and what knowing nothing scores on the same images."""
-    heads = (
-        "victims",
-        "steps",
-        *(f"{view}: PSNR, SSIM" for view in VIEWS),
-        "FFL against FL, paired: PSNR",
-        "grey",
-        "random start",
-    )
+    heads = ("victims", "local steps simulated", "steps", *(f"{view}: PSNR, SSIM" for view in VIEWS),
+             "FFL against FL, paired: PSNR", "grey", "random start")  # fmt: skip
     text = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for task in tasks:
-        cells = [task.cell(*view) for view in VIEWS.values()]
+    for task, ending in _shown(tasks):
+        cells = list(_views(task, ending).values())
         gap = difference(_values(cells[1], "psnr"), _values(cells[0], "psnr"))
-        first = next(iter(cells[0].values()))
+        first = next(record for cell in cells for record in cell.values())
         steps = int(first.notes["steps"]) // int(first.notes["victims"])
-        parts = [task.label, f"{steps:,}", *map(_both, cells)]
+        parts = [task.label, SIMULATED[ending], f"{steps:,}", *map(_both, cells)]
         parts.append("" if gap is None else with_interval(gap.mean, gap.half_width, 1, signed=True))
-        parts += [_reference(cells[0], name) for name in ("grey", "random start")]
+        parts += [_reference(cells[0] or cells[2], name) for name in ("grey", "random start")]
         text.append(f"| {' | '.join(parts)} |")
     return "\n".join(text)
 
@@ -51,13 +48,23 @@ def scores(tasks: list[Task]) -> str:
 def gallery(tasks: list[Task]) -> str:
     """Every victim's image, and what the observer made of what it looked at."""
     parts = []
-    for task in tasks:
-        views = {view: task.cell(*labels) for view, labels in VIEWS.items() if task.cell(*labels)}
+    for task, ending in _shown(tasks):
+        views = {view: cell for view, cell in _views(task, ending).items() if cell}
         rows = [row for seed in task.seeds for row in _rows({view: cell.get(seed) for view, cell in views.items()}, seed)]
         heads = "".join(f"<th>{head}</th>" for head in ("seed", "original", *views))
         text = f"<table>\n<tr>{heads}</tr>\n{''.join(rows)}</table>"
-        parts.append(f"**{task.label}** ({count(len(rows), 'image')})\n\n{text}")
+        simulated = ", one local step simulated" if ending else ""
+        parts.append(f"**{task.label}{simulated}** ({count(len(rows), 'image')})\n\n{text}")
     return "\n\n".join(parts)
+
+
+def _shown(tasks: list[Task]) -> list[tuple[Task, str]]:
+    """The tasks of which there is a record, with how their attacks' labels end."""
+    return [(task, ending) for task in tasks for ending in SIMULATED if any(_views(task, ending).values())]
+
+
+def _views(task: Task, ending: str) -> dict[str, dict[int, Record]]:
+    return {view: task.cell(f"{attack}{ending}", defense) for view, (attack, defense) in VIEWS.items()}
 
 
 def in_order(tasks: list[Task]) -> list[Task]:
