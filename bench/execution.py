@@ -52,11 +52,18 @@ class Execution:
         """Networks run forward and backward in the chosen precision inside."""
         import torch
 
+        kind, low = self.device.partition(":")[0], self.precision == "bfloat16"
         _use_tensor_cores(self.precision == "tfloat32")
+        library = torch.backends.mkldnn.enabled
+        if low and kind == "cpu" and torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT"):
+            torch.backends.mkldnn.enabled = (
+                False  # Its recurrent layers fail there.
+            )
         try:
-            with torch.autocast(self.device.partition(":")[0], torch.bfloat16, enabled=self.precision == "bfloat16"):
+            with torch.autocast(kind, torch.bfloat16, enabled=low):
                 yield
         finally:
+            torch.backends.mkldnn.enabled = library
             _use_tensor_cores(False)
 
 

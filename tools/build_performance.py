@@ -2,6 +2,7 @@
 
 make bench                                                  # measure; prints the table
 python tools/build_performance.py --keep build/benchmarks.json   # take that into docs/runs/benchmarks.json, page and picture
+python tools/build_performance.py --replace build/some.json      # take in what a run of some of them measured anew
 python tools/build_performance.py [--check]                 # write the page (or check it) from what was kept
 """
 
@@ -30,6 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--show", type=Path, help="print the table of a file of pytest-benchmark")
     parser.add_argument("--keep", type=Path, help="take such a file as what the page shows")
+    parser.add_argument("--replace", type=Path, help="take such a file in place of what the page has of its works")
     parser.add_argument("--check", action="store_true", help="exit 1 if the page is not up to date")
     given = parser.parse_args()
     if given.show:
@@ -39,6 +41,10 @@ def main() -> int:
         kept = condensed(json.loads(given.keep.read_text(encoding="utf-8")))
         KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         draw(kept["curves"])
+    if given.replace:
+        part = condensed(json.loads(given.replace.read_text(encoding="utf-8")))
+        kept = with_later(json.loads(KEPT.read_text(encoding="utf-8")), part)
+        KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     kept = json.loads(KEPT.read_text(encoding="utf-8"))
     page = PAGE.read_text(encoding="utf-8")
     for name, part in (("table", table(kept)), ("machine", machine(kept)), ("suites", suites())):
@@ -65,6 +71,13 @@ def condensed(measured: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def with_later(kept: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """What was kept, with works that were measured in a later run, each with all its ways in one."""
+    later = {work: origin for work, origin in kept.get("later", {}).items() if work not in part["works"]}
+    later |= {work: {"commit": part["commit"], "processor": part["processor"]} for work in part["works"]}
+    return kept | {"works": kept["works"] | part["works"], "later": later}
+
+
 def table(kept: dict[str, Any]) -> str:
     rows = [f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|"]
     for work, ways in sorted(kept["works"].items()):
@@ -80,7 +93,12 @@ def table(kept: dict[str, Any]) -> str:
 
 
 def machine(kept: dict[str, Any]) -> str:
-    return f"Measured at commit {kept['commit'][:8]} on one thread of {kept['processor']}."
+    text = f"Measured at commit {kept['commit'][:8]} on one thread of {kept['processor']}"
+    runs: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for work, origin in kept.get("later", {}).items():
+        runs[origin["commit"][:8], origin["processor"]].add(work.partition(",")[0])
+    return text + "".join(f"; {', '.join(sorted(works))} at {commit} on {processor}"
+                          for (commit, processor), works in sorted(runs.items())) + "."  # fmt: skip
 
 
 def suites() -> str:

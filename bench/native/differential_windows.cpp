@@ -7,18 +7,23 @@
 namespace fflbench {
 namespace {
 
+// The shape after a window has passed over images.
+Shape slid(const Description& d, const Shape& input, long channels) {
+  const Window& w = d.window;
+  const long height = input.of.height + 2 * w.pad - w.kernel_y, width = input.of.width + 2 * w.pad - w.kernel_x;
+  if (height < 0 || width < 0) throw std::invalid_argument(d.kind + ": its window does not fit");
+  if (input.flat) throw std::invalid_argument(d.kind + ": needs images");
+  return {{channels, height / w.stride + 1, width / w.stride + 1}};
+}
+
 class Convolving : public Differential {
  public:
   explicit Convolving(const Description& d) : d_(d) {}
 
   Shape connect(const Shape& input) override {
-    const Window& w = d_.window;
-    const long height = input.of.height + 2 * w.pad - w.kernel_y, width = input.of.width + 2 * w.pad - w.kernel_x;
-    if (height < 0 || width < 0) throw std::invalid_argument("convolution: its window does not fit");
-    if (input.flat) throw std::invalid_argument("convolution: needs images");
     input_ = input;
-    output_ = {{d_.outputs, height / w.stride + 1, width / w.stride + 1}};
-    window_ = input.of.channels * w.taps();
+    output_ = slid(d_, input, d_.outputs);
+    window_ = input.of.channels * d_.window.taps();
     return output_;
   }
 
@@ -118,12 +123,8 @@ class Pooling : public Differential {
   explicit Pooling(const Description& d) : d_(d) {}
 
   Shape connect(const Shape& input) override {
-    const Window& w = d_.window;
-    const long height = input.of.height + 2 * w.pad - w.kernel_y, width = input.of.width + 2 * w.pad - w.kernel_x;
-    if (height < 0 || width < 0) throw std::invalid_argument("max_pool: its window does not fit");
-    if (input.flat) throw std::invalid_argument("max_pool: needs images");
     input_ = input;
-    output_ = {{input.of.channels, height / w.stride + 1, width / w.stride + 1}};
+    output_ = slid(d_, input, input.of.channels);
     return output_;
   }
 

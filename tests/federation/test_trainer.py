@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,9 @@ from fflbench.errors import UserError
 from fflbench.execution import Execution
 from fflbench.federation.network import Network
 from fflbench.federation.trainer import Trainer
+from fflbench.models.bilstm import BiLSTM
 from fflbench.models.mlp import MLP, AdultMLP
+from fflbench.models.small_cnns import StridedCNN
 
 
 def trainer_of(model: nn.Module, **settings: object) -> Trainer:
@@ -127,3 +130,17 @@ def test_batch_norm_cannot_train_on_one_example(count: int, batch_size: int) -> 
     trainer = trainer_of(AdultMLP((3,)), batch_size=batch_size)
     with pytest.raises(UserError, match=r"a batch of one example .* batch norm needs two"):
         trainer.train(examples_of(count), trainer.network.flat.clone(), Rng(0))
+
+
+@pytest.mark.parametrize("model", [lambda: BiLSTM(50), lambda: StridedCNN((1, 8, 8), 2)], ids=["bilstm", "cnn"])
+def test_bfloat16_trains_on_every_processor(model: Callable[[], nn.Module]) -> None:
+    """Some have no recurrent layer in it in torch's library, and tell only when they are asked for one."""
+    network = Network(model(), torch.device("cpu"))
+    text = isinstance(network.model, BiLSTM)
+    inputs = torch.randint(2, 50, (4, 6)) if text else torch.rand(4, 1, 8, 8)
+    examples, start = Examples(inputs, torch.tensor([0, 1, 1, 0])), network.flat.clone()
+    low, high = (Trainer(network, 1, 4, "sgd", 0.1, execution=Execution(precision=name)).train(examples, start, Rng(0))
+                 for name in ("bfloat16", "float32"))  # fmt: skip
+    assert not torch.equal(low, high)
+    assert (low - high).norm() < 0.1 * high.norm()
+    assert torch.backends.mkldnn.enabled
