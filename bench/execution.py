@@ -56,9 +56,8 @@ class Execution:
         _use_tensor_cores(self.precision == "tfloat32")
         library = torch.backends.mkldnn.enabled
         if low and kind == "cpu" and torch.backends.cpu.get_cpu_capability() in ("AVX2", "DEFAULT"):
-            torch.backends.mkldnn.enabled = (
-                False  # Its recurrent layers fail there.
-            )
+            # Its recurrent layers fail there.
+            torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
         try:
             with torch.autocast(kind, torch.bfloat16, enabled=low):
                 yield
