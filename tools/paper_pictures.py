@@ -40,7 +40,7 @@ def scores(tasks: list[Task]) -> str:
         steps = int(first.notes["steps"]) // int(first.notes["victims"])
         parts = [task.label, SIMULATED[ending], f"{steps:,}", *map(_both, cells)]
         parts.append("" if gap is None else with_interval(gap.mean, gap.half_width, 1, signed=True))
-        parts += [_reference(cells[0] or cells[2], name) for name in ("grey", "random start")]
+        parts += [_reference(next(filter(None, cells)), name) for name in ("grey", "random start")]
         text.append(f"| {' | '.join(parts)} |")
     return "\n".join(text)
 

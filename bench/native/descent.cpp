@@ -46,7 +46,7 @@ void Descent::forward(Tape& tape, const float* parameters, const float* inputs, 
       }
       std::copy_n(targets, labels, room.targets);
       std::fill(bent_.get(), bent_.get() + trainable_, 0.0f);
-      step(tape, local, bent_.get());
+      step({kernels_, tape.images, local.parameters.get()}, room, bent_.get());
       for (long i = 0; i < trainable_; ++i) direction[i] += bent_.get()[i];
     }
   }
@@ -106,11 +106,9 @@ Descent::Room Descent::divided(const Tape& tape, const Tape::Local& local) const
 }
 
 // The network's gradient at one local step, and what it leaves.
-void Descent::step(const Tape& tape, const Tape::Local& local, float* gradient) {
-  const Room room = divided(tape, local);
-  const Moment m{kernels_, tape.images, local.parameters.get()};
+void Descent::step(const Moment& m, const Room& room, float* gradient) {
   for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->forward(m, room.values[i], room.values[i + 1], room.notes[i]);
-  loss_gradient(tape.images, room);
+  loss_gradient(m.images, room);
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Trace trace{room.values[i], room.values[i + 1], room.notes[i], room.slopes[i]};
     layers_[i]->backward(m, trace, gradient, i > 0 ? room.slopes[i - 1] : nullptr);
@@ -175,23 +173,18 @@ void Descent::loss_turned(long images, const Room& room, const float* moves, flo
   }
 }
 
-// From [images][channels][places] to how the layers take them, and back, added.
 void Descent::enter(const float* images, long count, float* to) const {
   const Shape& shape = shapes_[0];
   if (shape.flat) return void(std::copy_n(images, count * inputs(), to));
-  const long places = shape.of.height * shape.of.width, row = shape.channel(count);
-  for (long image = 0; image < count; ++image)
-    for (long c = 0; c < shape.of.channels; ++c)
-      std::copy_n(images + image * inputs() + c * places, places, to + c * row + image * places);
+  to_planes(shape, count, images, to);
 }
 
-void Descent::leave(const float* from, long count, float* images) const {
+// Adds to the derivatives by the images.
+void Descent::leave(const float* from, long count, float* images) {
   const Shape& shape = shapes_[0];
-  const long places = shape.flat ? inputs() : shape.of.height * shape.of.width, row = shape.channel(count);
-  for (long image = 0; image < count; ++image)
-    for (long place = 0; place < inputs(); ++place)
-      images[image * inputs() + place] +=
-          shape.flat ? from[image * places + place] : from[place / places * row + image * places + place % places];
+  float* rows = moves_[0].get();  // Free: images do not move.
+  if (!shape.flat) to_rows(shape, count, from, rows);
+  for (long i = 0; i < count * inputs(); ++i) images[i] += shape.flat ? from[i] : rows[i];
 }
 
 }  // namespace fflbench

@@ -50,12 +50,12 @@ class Descent {
 
   Room divided(const Tape&, const Tape::Local&) const;
   void reserve(Tape&);
-  void step(const Tape&, const Tape::Local&, float* gradient);
+  void step(const Moment&, const Room&, float* gradient);
   void turn(const Tape&, const Tape::Local&, const float* along, float* gradient, float* inputs, float* targets);
   void loss_gradient(long images, const Room&) const;
   void loss_turned(long images, const Room&, const float* moves, float* turns, float* targets) const;
   void enter(const float* images, long count, float* to) const;
-  void leave(const float* from, long count, float* images) const;
+  void leave(const float* from, long count, float* images);
 
   const Kernels& kernels_;
   long size_, trainable_;

@@ -5,6 +5,22 @@
 #include <stdexcept>
 
 namespace fflbench {
+
+void to_planes(const Shape& shape, long images, const float* rows, float* planes) {
+  const long places = shape.of.height * shape.of.width, features = shape.of.features(), row = shape.channel(images);
+  std::fill(planes, planes + shape.size(images), 0.0f);
+  for (long image = 0; image < images; ++image)
+    for (long c = 0; c < shape.of.channels; ++c)
+      std::copy_n(rows + image * features + c * places, places, planes + c * row + image * places);
+}
+
+void to_rows(const Shape& shape, long images, const float* planes, float* rows) {
+  const long places = shape.of.height * shape.of.width, features = shape.of.features(), row = shape.channel(images);
+  for (long image = 0; image < images; ++image)
+    for (long c = 0; c < shape.of.channels; ++c)
+      std::copy_n(planes + c * row + image * places, places, rows + image * features + c * places);
+}
+
 namespace {
 
 class Linear : public Differential {
@@ -62,13 +78,9 @@ class Linear : public Differential {
  private:
   const float* rows_of(const Trace& t) const { return input_.flat ? t.in : t.own; }
 
-  // From [channels][images][places] to [images][features].
-  const float* flattened(const Moment& m, const float* from, float* to) const {
-    const long places = input_.of.height * input_.of.width, row = input_.channel(m.images);
-    for (long image = 0; image < m.images; ++image)
-      for (long c = 0; c < input_.of.channels; ++c)
-        std::copy_n(from + c * row + image * places, places, to + image * inputs_ + c * places);
-    return to;
+  const float* flattened(const Moment& m, const float* planes, float* rows) const {
+    to_rows(input_, m.images, planes, rows);
+    return rows;
   }
 
   void begin_back(const Moment& m, float* to) {
@@ -79,12 +91,7 @@ class Linear : public Differential {
   }
 
   void end_back(const Moment& m, float* to) const {
-    if (input_.flat) return;
-    const long places = input_.of.height * input_.of.width, row = input_.channel(m.images);
-    std::fill(to, to + input_.size(m.images), 0.0f);
-    for (long image = 0; image < m.images; ++image)
-      for (long c = 0; c < input_.of.channels; ++c)
-        std::copy_n(back_.get() + image * inputs_ + c * places, places, to + c * row + image * places);
+    if (!input_.flat) to_planes(input_, m.images, back_.get(), to);
   }
 
   void bias(const Moment& m, const float* parameters, float* to) const {

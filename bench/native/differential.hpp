@@ -21,6 +21,10 @@ struct Shape {
   }
 };
 
+// From [images][features], as Python has them and linear layers take them, to how images pass through, and back.
+void to_planes(const Shape&, long images, const float* rows, float* planes);
+void to_rows(const Shape&, long images, const float* planes, float* rows);
+
 struct Moment {
   const Kernels& kernels;
   long images;

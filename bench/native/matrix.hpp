@@ -124,7 +124,7 @@ struct Phases {
     return ((y % stride * stride + x % stride) * height + y / stride) * width + x / stride;
   }
 
-  // Calls visit(place in the phases, place in the image, stride there, how many) for all that lie inside of the image.
+  // Calls visit(place in the phases, place in the image, how many) for all rows' parts that lie inside of the image.
   template <class Visit>
   FFL_INLINE void inside(const Tensor& image, const Visit& visit) const {
     for (long py = 0; py < stride; ++py)
