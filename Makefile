@@ -11,11 +11,11 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/faults
-	$(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	rm -rf build/typecheck && $(BIN)/pip install -q --no-deps --target build/typecheck .
+	rm -rf build/typecheck && CC=false CXX=false $(BIN)/pip install -q --no-deps --target build/typecheck .
 	MYPYPATH=build/typecheck $(BIN)/mypy -p fflbench
 
 bench: $(VENV)/installed-test

@@ -13,7 +13,7 @@ from fflbench.attacks.reconstruction.analytic import Analytic
 from fflbench.attacks.reconstruction.chain import NotAChainError, chain_of
 from fflbench.attacks.reconstruction.fishing import Fishing
 from fflbench.attacks.reconstruction.imprint import RobbingTheFed
-from fflbench.attacks.reconstruction.r_gap import RecursiveGradientAttack, operators, pulled_back
+from fflbench.attacks.reconstruction.r_gap import RecursiveGradientAttack, least_squares, operators, pulled_back
 from fflbench.contracts import Examples, Rng, TaskView
 from fflbench.metrics.images import match, psnr
 from fflbench.models.convnet64 import ConvNet64
@@ -126,6 +126,20 @@ class TestRGap:
         torch.testing.assert_close(forward @ flat, (outputs - layer.bias.view(1, 3, 1, 1)).detach().flatten())
         torch.testing.assert_close(backward @ flat, weight.flatten())
         torch.testing.assert_close(pulled_back(link, upstream.flatten()), into.flatten())
+
+    @pytest.mark.parametrize("rank", [1, 5, 6])
+    @pytest.mark.parametrize(("rows", "columns"), [(9, 6), (6, 6), (6, 9)])
+    @pytest.mark.parametrize("weakest", [1.0, 1e-6, 1e-12])
+    def test_least_squares_is_of_least_norm_whatever_the_rank(
+        self, rows: int, columns: int, rank: int, weakest: float
+    ) -> None:
+        """The definition by singular values, the weakest of which may be too small to count."""
+        torch.manual_seed(rows + columns + rank)
+        left, right = torch.randn(rows, rank).double(), torch.randn(columns, rank).double()
+        values = torch.tensor([2.0, *[1.0] * (rank - 2), weakest][:rank]).double()
+        matrix, wanted = torch.linalg.qr(left).Q * values @ torch.linalg.qr(right).Q.T, torch.randn(rows).double()
+        expected = torch.linalg.pinv(matrix, rtol=1e-9) @ wanted
+        torch.testing.assert_close(least_squares(matrix, wanted), expected, rtol=1e-6, atol=1e-6)
 
     @pytest.mark.parametrize(
         ("kind", "arguments", "word"), [(MnistCNN, (10,), "max_pool2d"), (ConvNet64, ((1, 28, 28), 10, 4), "features_1")]

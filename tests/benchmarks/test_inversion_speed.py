@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, grad
 from torch.nn import functional as F
 
 from fflbench import extension
+from fflbench.attacks.reconstruction import r_gap
 from fflbench.attacks.reconstruction.inverting_gradients import InvertingGradients
+from fflbench.attacks.reconstruction.simulation import cosine_cost, seen_direction
 from fflbench.contracts import Examples, Rng, TaskView
+from fflbench.models.convnet64 import ConvNet64
 from fflbench.models.small_cnns import LeNet, StridedCNN
 from tests.attacks.observing import seen_by_server
 from tests.benchmarks.ways import compared
@@ -25,6 +30,8 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
 }
 STEPS = 50
 NAIVE = "as the papers' codebases loop"
+COMPILED = "by torch.compile, after minutes of compiling"
+GELSY = "LAPACK's least squares for any rank (gelsy)"
 
 
 def plainly(model: nn.Module, seen: list[Tensor], labels: Tensor) -> Tensor:
@@ -73,3 +80,42 @@ def test_inversion(benchmark: Any, name: str, batch: int, restarts: int, way: st
     benchmark.pedantic(
         lambda: [plainly(model, parts, labels) for _ in range(restarts)], rounds=5 if restarts == 1 else 2, warmup_rounds=1
     )
+
+
+@pytest.mark.parametrize("way", ["ours", COMPILED])
+def test_compiling_a_larger_network(benchmark: Any, way: str) -> None:
+    """What an option to compile would gain where native code does not compute."""
+    compared(benchmark, "inversion, convnet64, a step, 1 image", way)
+    image, label = torch.rand(1, 3, 32, 32), torch.zeros(1, dtype=torch.int64)
+    model = ConvNet64((3, 32, 32), 10).eval()
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    seen = seen_by_server(model, replace(TASK, input_shape=(3, 32, 32)), Examples(image, label))
+    towards = seen_direction(seen)
+
+    def simulated(inputs: Tensor) -> Tensor:
+        gradients = grad(lambda tensors: F.cross_entropy(functional_call(model, tensors, (inputs,)), label))(parameters)
+        return torch.cat([g.flatten() for g in gradients.values()])
+
+    def cost(inputs: Tensor) -> Tensor:
+        return 1 - F.cosine_similarity(simulated(inputs), towards, dim=0)
+
+    def ours() -> Tensor:
+        images = start.clone().requires_grad_()
+        return torch.autograd.grad(cosine_cost(seen)(images, label), images)[0]
+
+    start, compiled = torch.randn(1, 3, 32, 32), torch.compile(grad(cost))
+    step = ours if way == "ours" else lambda: compiled(start)
+    torch.testing.assert_close(step(), ours(), rtol=1e-3, atol=1e-8)
+    benchmark.pedantic(step, rounds=9, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("way", ["ours", GELSY])
+def test_recursive_gradient_attack(benchmark: Any, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared(benchmark, "R-GAP, lenet, 1 image", way)
+    if way == GELSY:
+        monkeypatch.setattr(
+            r_gap, "least_squares", lambda a, b: torch.linalg.lstsq(a, b[:, None], rcond=1e-9, driver="gelsy").solution[:, 0]
+        )
+    seen = seen_by_server(LeNet(IMAGE, 10).eval(), TASK, Examples(torch.rand(1, *IMAGE), torch.zeros(1, dtype=torch.int64)))
+    attack = r_gap.RecursiveGradientAttack()
+    benchmark.pedantic(lambda: attack.reconstruct(seen, Rng(0)), rounds=3, warmup_rounds=1)
