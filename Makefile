@@ -10,8 +10,7 @@ demo: $(VENV)/installed
 	$(BIN)/fflbench leaderboard results/quickstart
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/faults
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
