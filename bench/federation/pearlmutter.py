@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LARGEST = 100_000
 """Trainable parameters from which on it is the arithmetic that takes the time, which torch's libraries do faster."""
 
-_lines: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], StraightLine | None]] = WeakKeyDictionary()
+_lines: WeakKeyDictionary[nn.Module, dict[tuple[tuple[int, ...], str], StraightLine | None]] = WeakKeyDictionary()
 
 
 def straight_line(
@@ -39,13 +39,13 @@ def straight_line(
 ) -> StraightLine | None:
     """A small network for inputs [n, *shape] with dropout off, or None where autograd has to do it: a network that is not a
     straight line of known layers or has hooks that look into it, batch norm that uses the batch."""
-    known = _lines.setdefault(model, {})
-    if shape not in known:
+    known, key = _lines.setdefault(model, {}), (shape, flavour)
+    if key not in known:
         try:
-            known[shape] = StraightLine(model, layout, shape, flavour) if layout.trainable.stop <= LARGEST else None
+            known[key] = StraightLine(model, layout, shape, flavour) if layout.trainable.stop <= LARGEST else None
         except UntranslatableError:
-            known[shape] = None
-    line = known[shape]
+            known[key] = None
+    line = known[key]
     return None if line is None or line.watched or (training_mode and line.normalises) else line
 
 

@@ -166,6 +166,12 @@ class TestWhereItIsUsed:
         assert sum(p.numel() for p in large.parameters()) > LARGEST
         assert self.line(large, (1, 28, 28)) is None
 
+    def test_one_is_kept_for_each_instruction_set(self) -> None:
+        model = StridedCNN((1, 8, 8), 10).eval()
+        first, again = ([straight_line(model, Layout.of(model), (1, 8, 8), False, name) for name in FLAVOURS] for _ in "12")
+        assert list(map(id, first)) == list(map(id, again))
+        assert len(set(map(id, first))) == len(FLAVOURS)
+
     def test_hooks_are_called(self) -> None:
         model = StridedCNN((1, 8, 8), 10)
         assert self.line(model, (1, 8, 8)) is not None
