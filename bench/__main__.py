@@ -7,6 +7,14 @@ import sys
 
 
 def main() -> None:
+    """The command line, also of the installed script."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # While it still imports what it needs.
+        sys.exit(130)
+
+
+def _main() -> None:
     """A plain `list` answers at once, without the library that reads command lines; everything else goes there."""
     words = sys.argv[1:]
     if words[:1] == ["list"] and len(words) <= 2:

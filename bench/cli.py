@@ -115,6 +115,10 @@ def run(
     """
     if not quiet:
         typer.echo(f"{suite}: loading and checking ...")
+    from fflbench.runner.nursery import start_early
+
+    if ray is None:
+        start_early(threads)
     from fflbench.commands.run import run_command
     from fflbench.runner.local import Limits
     from fflbench.runner.options import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch import Tensor
 
 from fflbench.attacks.poisoning.visible import deviation, sent_by_all, visible_rows
@@ -38,4 +38,4 @@ def largest_z(peers: int, attackers: int) -> float:
     supporters = max(1, peers // 2 + 1 - attackers)
     if honest <= supporters:
         return 0.0
-    return max(0.0, float(norm.ppf((honest - supporters) / honest)))
+    return max(0.0, float(ndtri((honest - supporters) / honest)))

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
-from scipy.stats import norm
+from scipy.special import ndtri
 from torch import Tensor, nn
 
 from fflbench.attacks.reconstruction.labels import labels_of
@@ -55,7 +55,7 @@ class RobbingTheFed(ReconstructionAttack):
 
     def tamper(self, model: nn.Module, task: TaskView, rng: Rng) -> nn.Module:
         quantiles = (torch.arange(self.bins, dtype=torch.float64) + 0.5) / self.bins
-        edges = torch.from_numpy(norm.ppf(quantiles.numpy(), scale=self.spread)).float()
+        edges = torch.from_numpy(self.spread * ndtri(quantiles.numpy())).float()
         size = torch.Size(task.input_shape).numel()
         return nn.Sequential(Imprint(size, edges), model)
 

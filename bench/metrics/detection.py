@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy.stats import rankdata
+import torch
 
 from fflbench.contracts import Metric, Outcome
 
@@ -15,11 +15,11 @@ class DetectionAuc(Metric):
     def compute(self, outcome: Outcome) -> float | None:
         if not outcome.trust or not outcome.attackers:
             return None
-        peers = sorted(outcome.trust)
-        ranks = rankdata([outcome.trust[peer] for peer in peers])
-        honest = [rank for peer, rank in zip(peers, ranks, strict=True) if peer not in outcome.attackers]
-        attackers = len(peers) - len(honest)
-        if not honest or not attackers:
+        honest, attackers = (
+            torch.tensor([trust for peer, trust in outcome.trust.items() if (peer in outcome.attackers) == attacks]).double()
+            for attacks in (False, True)
+        )
+        if not len(honest) or not len(attackers):
             return None
-        wins = sum(honest) - len(honest) * (len(honest) + 1) / 2
-        return float(wins / (len(honest) * attackers))
+        ahead, level = honest[:, None] > attackers, honest[:, None] == attackers
+        return (int(ahead.sum()) + int(level.sum()) / 2) / ahead.numel()

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 from pytorch_msssim import ssim as windowed_ssim
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fflbench.contracts import Metric, Outcome
+from fflbench.metrics.assignment import assigned
 
 PSNR_CAP = 100.0
 """dB that an exact copy scores, so that one perfect image does not make a batch infinite."""
@@ -89,8 +89,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor | None:
 def match(originals: Tensor, guesses: Tensor) -> Tensor:
     """The order [n] in which guesses fit the originals best: the assignment with the least total squared error."""
     difference = originals.double().clamp(0, 1)[:, None] - guesses.double().clamp(0, 1)[None]
-    cost = difference.square().flatten(2).mean(2)
-    return torch.from_numpy(linear_sum_assignment(cost.cpu().numpy())[1])
+    return assigned(difference.square().flatten(2).mean(2))
 
 
 def _over_images(

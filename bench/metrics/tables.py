@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fflbench.contracts import Metric, Outcome
+from fflbench.metrics.assignment import assigned
 
 TOLERANCE = 0.319
 """How far a number may be off, in standard deviations of its feature (Vero et al. 2023, https://arxiv.org/abs/2210.01785)."""
@@ -48,5 +48,4 @@ def match_rows(originals: Tensor, guesses: Tensor, levels: Levels, spread: Tenso
     those the nearest."""
     wrong = ~right_features(originals[:, None], guesses[None], levels, spread)
     distance = (originals[:, None] - guesses[None]).double().square().mean(2)
-    cost = wrong.double().mean(2) + 1e-6 * distance.clamp(max=1)
-    return torch.from_numpy(linear_sum_assignment(cost.numpy())[1])
+    return assigned(wrong.double().mean(2) + 1e-6 * distance.clamp(max=1))

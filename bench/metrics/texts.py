@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fflbench.contracts import Metric, Outcome
+from fflbench.metrics.assignment import assigned
 
 PADDING = 0
 
@@ -47,7 +47,7 @@ def match_texts(originals: Tensor, guesses: Tensor) -> Tensor:
     """Which guess [n] of `guesses[m, length]` goes with each original: the assignment with most tokens in common, counting
     those in their place twice."""
     gain = [[common_tokens(o, g) + right_positions(o, g) for g in guesses] for o in originals]
-    return torch.from_numpy(linear_sum_assignment(gain, maximize=True)[1])
+    return assigned(-torch.tensor(gain))
 
 
 def _mean_share(outcome: Outcome, count: Callable[[Tensor, Tensor], int]) -> float | None:

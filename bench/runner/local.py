@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import signal
 import time
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from fflbench.execution import all_of
 from fflbench.records import Record, RecordStore
 from fflbench.runner.backend import Ended
 from fflbench.runner.cell import Cell
+from fflbench.runner.nursery import THREADS, nursery
 from fflbench.runner.resources import GB, Machine
 from fflbench.runner.worker import Order, serve
 from fflbench.settings import Resources
@@ -56,16 +55,6 @@ class _Worker:
     def end(self) -> None:
         _kill(self.process)
         self.pipe.close()
-
-
-def nursery() -> ForkServerContext | SpawnContext:
-    """Where worker processes come from: forked from a server process that has imported torch once and computes nothing, so
-    that it has no threads, no device and no numbers drawn; where there is no fork, they start from nothing."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fflbench.runner.worker"])
-    return context
 
 
 class LocalWorkers:
@@ -118,7 +107,7 @@ class LocalWorkers:
             if worker.process.is_alive():
                 return worker
             worker.pipe.close()
-        os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)))
+        os.environ.update(dict.fromkeys(THREADS, str(threads)))
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, dict(os.environ)))
         process.start()

@@ -16,6 +16,7 @@ import pytest
 
 from fflbench.extension import FLAVOURS
 from tests.benchmarks.ways import compared
+from tests.ci.suite import small_suite
 
 EVERYTHING = "import numpy, pandas, torch, torchvision, matplotlib.pyplot, sklearn.metrics"
 
@@ -41,6 +42,19 @@ class TestStart:
     def test_everything_imported(self, benchmark: Any, command: str) -> None:
         compared(benchmark, f"start, fflbench {command}", "what codebases import at the top")
         benchmark.pedantic(python, ("-c", EVERYTHING), rounds=3, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(timer=time.perf_counter)
+def test_a_short_run(benchmark: Any, tmp_path: Path) -> None:
+    """The driver and the server that its workers come from, both with torch."""
+    compared(benchmark, "start, a run of one cell that takes a moment, wall time", "ours")
+    suite = tmp_path / "short.toml"
+    suite.write_text(small_suite("short", '"fedavg"'))
+
+    def run() -> None:
+        python("-m", "fflbench", "run", str(suite), "--results", str(tmp_path / str(time.monotonic_ns())))
+
+    benchmark.pedantic(run, rounds=5, warmup_rounds=1)
 
 
 @pytest.mark.benchmark(timer=time.perf_counter)

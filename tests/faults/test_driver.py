@@ -101,6 +101,15 @@ def test_an_interrupted_run_ends_cleanly_and_the_same_command_goes_on(
     tally(f"{number.name} to the run", 1, lost, twice)
 
 
+def test_an_interrupted_start_ends_at_once_and_leaves_nobody(tmp_path: Path) -> None:
+    with command(write_suite(tmp_path), tmp_path / "r") as run:
+        assert run.process.stdout is not None
+        assert "loading and checking" in run.process.stdout.readline()
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert run.wait(60) == ""  # Up to the end of the last process that could write.
+    assert run.process.returncode == 130
+
+
 def test_two_runs_on_one_folder_share_the_work(tmp_path: Path, truth: dict[str, Any], tally: Tally) -> None:
     suite, results = write_suite(tmp_path), tmp_path / "r"
     with command(suite, results, jobs=1) as first, command(suite, results, jobs=1) as second:
