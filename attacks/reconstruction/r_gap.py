@@ -104,10 +104,11 @@ def least_squares(matrix: Tensor, wanted: Tensor) -> Tensor:
         factor = torch.linalg.qr(torch.cat([matrix, wanted[:, None]], 1), mode="r").R
         matrix, wanted = factor[:count, :count], factor[:count, count]
         inverse = torch.linalg.solve_triangular(matrix, torch.eye(count).to(matrix), upper=True)
-        # The norms bound the condition from above. Without need of pivots it is ten times as fast.
+        # The norms bound the condition from above. Pivots, which take most of the time, are for what lies beyond.
         if matrix.norm() * inverse.norm() < 1 / NOTHING:
-            return torch.linalg.solve_triangular(matrix, wanted[:, None], upper=True)[:, 0]
-    solution: Tensor = torch.linalg.lstsq(matrix.cpu(), wanted[:, None].cpu(), rcond=NOTHING, driver="gelsy").solution
+            solution: Tensor = torch.linalg.solve_triangular(matrix, wanted[:, None], upper=True)
+            return solution[:, 0]
+    solution = torch.linalg.lstsq(matrix.cpu(), wanted[:, None].cpu(), rcond=NOTHING, driver="gelsy").solution
     return solution[:, 0].to(wanted)
 
 
