@@ -26,6 +26,11 @@ def vgg16(classes: int) -> nn.Module:
     from torchvision import models
 
     model: nn.Module = models.vgg16(weights=None, init_weights=False)
+    # As torchvision begins, without its classifier, seven times as large. Layers begun as torch does let nothing through.
+    for layer in model.features:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
     model.avgpool = Spread(7)
     model.classifier = nn.Linear(512 * 7 * 7, classes)
     return model

@@ -50,6 +50,18 @@ def test_mnist_cnn_is_the_paper_network() -> None:
     assert (model.dropout2d.p, model.dropout.p) == (0.5, 0.5)
 
 
+def test_vgg16_begins_as_torchvisions_so_that_images_come_through() -> None:
+    """He et al. 2015 by what goes out, biases of zero. Begun as torch does, thirteen layers give every image one answer."""
+    torch.manual_seed(0)
+    model = build("cifar10-vgg16", (3, 32, 32), 10).eval()
+    for layer in model.features:
+        if isinstance(layer, nn.Conv2d):
+            assert layer.weight.std().item() == pytest.approx((2 / (9 * layer.out_channels)) ** 0.5, rel=0.05)
+            assert not layer.bias.any()
+    first, second = model(torch.rand(2, 3, 32, 32))
+    assert (first - second).norm() > 0.01 * first.norm()
+
+
 def test_any_torchvision_classifier_by_name() -> None:
     model = build("torchvision", (3, 32, 32), 7, architecture="squeezenet1_1").eval()
     assert model(torch.rand(1, 3, 64, 64)).shape == (1, 7)
