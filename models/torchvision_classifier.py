@@ -27,8 +27,8 @@ def vgg16(classes: int) -> nn.Module:
 
     model: nn.Module = models.vgg16(weights=None, init_weights=False)
     # As torchvision begins, without its classifier, seven times as large. Layers begun as torch does let nothing through.
-    for layer in model.features:
-        if isinstance(layer, nn.Conv2d):
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             nn.init.zeros_(layer.bias)
     model.avgpool = Spread(7)
