@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from fflbench import extension
@@ -32,8 +33,6 @@ def squared_distances(rows: Tensor, block: int = BLOCK) -> Tensor:
     close = (distances <= cancelled * sums).fill_diagonal_(False)
     if not bool(close.any()):
         return distances
-    from scipy.sparse.csgraph import connected_components  # Late: it takes its time, and few rounds need it.
-
     count, label = connected_components(close.cpu().numpy(), directed=False)
     for group in (np.flatnonzero(label == one) for one in range(count)):
         if len(group) == len(rows):
