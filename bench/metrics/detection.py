@@ -15,10 +15,9 @@ class DetectionAuc(Metric):
     def compute(self, outcome: Outcome) -> float | None:
         if not outcome.trust or not outcome.attackers:
             return None
-        honest, attackers = (
-            torch.tensor([trust for peer, trust in outcome.trust.items() if (peer in outcome.attackers) == attacks]).double()
-            for attacks in (False, True)
-        )
+        trusted = outcome.trust.items()
+        honest = torch.tensor([trust for peer, trust in trusted if peer not in outcome.attackers], dtype=torch.float64)
+        attackers = torch.tensor([trust for peer, trust in trusted if peer in outcome.attackers], dtype=torch.float64)
         if not len(honest) or not len(attackers):
             return None
         ahead, level = honest[:, None] > attackers, honest[:, None] == attackers
