@@ -12,6 +12,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
+# To be read, types need no native code: compilers that fail leave it out.
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	rm -rf build/typecheck && CC=false CXX=false $(BIN)/pip install -q --no-deps --target build/typecheck .

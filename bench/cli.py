@@ -113,12 +113,7 @@ def run(
 
     fflbench run my_suite.toml --plugin my_defense.py --results results/mine
     """
-    if not quiet:
-        typer.echo(f"{suite}: loading and checking ...")
-    from fflbench.runner.nursery import start_early
-
-    if ray is None:
-        start_early(threads)
+    _begin(suite, quiet, threads, here=ray is None)
     from fflbench.commands.run import run_command
     from fflbench.runner.local import Limits
     from fflbench.runner.options import Settings
@@ -292,6 +287,15 @@ def main() -> None:
     except UserError as error:
         typer.echo(f"fflbench: {error}", err=True)
         sys.exit(2)
+
+
+def _begin(suite: str, quiet: bool, threads: int, here: bool) -> None:
+    from fflbench.runner.nursery import start_early
+
+    if not quiet:
+        typer.echo(f"{suite}: loading and checking ...")
+    if here:
+        start_early(threads)
 
 
 def _execution(device: str, threads: int, precision: Precision, engine: Engine, here: bool = True) -> Execution:

@@ -16,6 +16,7 @@ from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack
 LARGEST = 20_000_000
 """Entries of a linear system that is still solved."""
 NOTHING = 1e-9
+"""The share of what a system scales the most, below which the rest counts as lost."""
 
 
 @dataclass
@@ -97,8 +98,8 @@ def solve(link: Link, gradient: Tensor, upstream: Tensor, outputs: Tensor, known
 
 
 def least_squares(matrix: Tensor, wanted: Tensor) -> Tensor:
-    """The x [n] of least norm that brings `matrix` [m, n] @ x closest to `wanted` [m]; what the matrix scales by less than
-    `NOTHING` of its largest counts as lost."""
+    """The x [n] of least norm that brings `matrix` [m, n] @ x closest to `wanted` [m]; what is
+    lost (`NOTHING`) stays out of it."""
     count = matrix.shape[1]
     if len(matrix) >= count:
         factor = torch.linalg.qr(torch.cat([matrix, wanted[:, None]], 1), mode="r").R

@@ -8,7 +8,7 @@ from torch import Tensor
 
 def assigned(cost: Tensor) -> Tensor:
     """The guess [n] of each original that makes the sum of `cost` [n originals, m guesses], m >= n, the least."""
-    # Late: it takes half as long to import as torch, and of a run only the observed cells need it.
+    # Late: a run that observes nothing begins without it.
     from scipy.optimize import linear_sum_assignment
 
     return torch.from_numpy(linear_sum_assignment(cost.cpu().numpy())[1])

@@ -19,7 +19,7 @@ from fflbench.execution import all_of
 from fflbench.records import Record, RecordStore
 from fflbench.runner.backend import Ended
 from fflbench.runner.cell import Cell
-from fflbench.runner.nursery import THREADS, nursery
+from fflbench.runner.nursery import nursery, thread_variables
 from fflbench.runner.resources import GB, Machine
 from fflbench.runner.worker import Order, serve
 from fflbench.settings import Resources
@@ -107,7 +107,7 @@ class LocalWorkers:
             if worker.process.is_alive():
                 return worker
             worker.pipe.close()
-        os.environ.update(dict.fromkeys(THREADS, str(threads)))
+        os.environ.update(thread_variables(threads))
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, dict(os.environ)))
         process.start()

@@ -8,8 +8,10 @@ import signal
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""What native libraries read when a process starts."""
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """The environment of a process whose native libraries, which read it when they are loaded, take that many threads."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
 
 
 def nursery() -> ForkServerContext | SpawnContext:
@@ -27,14 +29,14 @@ def start_early(threads: int) -> None:
     cell begins sooner by what that takes."""
     if isinstance(nursery(), SpawnContext) or (os.cpu_count() or 1) < 2:
         return
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    before = dict(os.environ)
     resource_tracker.ensure_running()  # Else the server would start it, and that unblocks.
     # A Ctrl-C meant for the driver would end the server's imports with a traceback.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
+        os.environ.update(thread_variables(threads))
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        os.environ.clear()
+        os.environ.update(before)

@@ -113,9 +113,8 @@ def test_compiling_a_larger_network(benchmark: Any, way: str) -> None:
 def test_recursive_gradient_attack(benchmark: Any, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compared(benchmark, "R-GAP, lenet, 1 image", way)
     if way == GELSY:
-        monkeypatch.setattr(
-            r_gap, "least_squares", lambda a, b: torch.linalg.lstsq(a, b[:, None], rcond=1e-9, driver="gelsy").solution[:, 0]
-        )
+        rank = {"rcond": r_gap.NOTHING, "driver": "gelsy"}
+        monkeypatch.setattr(r_gap, "least_squares", lambda a, b: torch.linalg.lstsq(a, b[:, None], **rank).solution[:, 0])
     seen = seen_by_server(LeNet(IMAGE, 10).eval(), TASK, Examples(torch.rand(1, *IMAGE), torch.zeros(1, dtype=torch.int64)))
     attack = r_gap.RecursiveGradientAttack()
     benchmark.pedantic(lambda: attack.reconstruct(seen, Rng(0)), rounds=3, warmup_rounds=1)
