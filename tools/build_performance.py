@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -24,6 +25,7 @@ PAGE, KEPT = ROOT / "docs" / "performance.md", ROOT / "docs" / "runs" / "benchma
 PICTURE = ROOT / "docs" / "images" / "scaling.svg"
 SUITES = ("robustness-core", "reconstruction-core", "ffl-privacy", "paper")
 OURS = ("native", "ours")
+SIZES = [(n, d) for n in (20, 50, 100, 1000) for d in (100_000, 1_000_000) if n < 1000 or d < 1_000_000]
 HEADS = ("work", "ours", "without native code", "another way", "", "ours is faster", "without native code")
 
 
@@ -35,7 +37,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 if the page is not up to date")
     given = parser.parse_args()
     if given.show:
-        print(table(condensed(json.loads(given.show.read_text(encoding="utf-8")))))
+        measured = condensed(json.loads(given.show.read_text(encoding="utf-8")))
+        print(table(measured), rules(measured), sep="\n\n")
         return 0
     if given.keep:
         kept = condensed(json.loads(given.keep.read_text(encoding="utf-8")))
@@ -47,7 +50,12 @@ def main() -> int:
         KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     kept = json.loads(KEPT.read_text(encoding="utf-8"))
     page = PAGE.read_text(encoding="utf-8")
-    for name, part in (("table", table(kept)), ("machine", machine(kept)), ("suites", suites())):
+    for name, part in (
+        ("table", table(kept)),
+        ("rules", rules(kept)),
+        ("machine", machine(kept)),
+        ("suites", suites()),
+    ):
         page = with_part(page, f"<!-- {name}: written by tools/build_performance.py -->", f"<!-- {name}: end -->", part)
     return write_or_check(PAGE, page, Path(__file__).name)
 
@@ -57,9 +65,12 @@ def condensed(measured: dict[str, Any]) -> dict[str, Any]:
     curves by what they grow with."""
     works: dict[str, dict[str, float]] = defaultdict(dict)
     curves: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+    rules: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for one in measured["benchmarks"]:
         more, seconds = one["extra_info"], one["stats"]["median"]
-        if "way" in more:
+        if "rule" in more:
+            rules[more["rule"]][f"{more['uploads']} x {more['parameters']}"][more["way"]] = seconds
+        elif "way" in more:
             works[one["group"]][more["way"]] = seconds
         elif "curve" in more:
             curves[more["axis"]][more["curve"]].append((more["at"], seconds))
@@ -67,15 +78,18 @@ def condensed(measured: dict[str, Any]) -> dict[str, Any]:
         "commit": measured["commit_info"]["id"],
         "processor": measured["machine_info"]["cpu"]["brand_raw"],
         "works": works,
+        "rules": rules,
         "curves": curves,
     }
 
 
 def with_later(kept: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """What was kept, with works that were measured in a later run, each with all its ways in one."""
-    later = {work: origin for work, origin in kept.get("later", {}).items() if work not in part["works"]}
-    later |= {work: {"commit": part["commit"], "processor": part["processor"]} for work in part["works"]}
-    return kept | {"works": kept["works"] | part["works"], "later": later}
+    """What was kept, with works and rules that were measured in a later run, each with all its ways in one."""
+    anew = [*part["works"], *(["every rule"] if part["rules"] else [])]
+    later = {work: origin for work, origin in kept.get("later", {}).items() if work not in anew}
+    later |= {work: {"commit": part["commit"], "processor": part["processor"]} for work in anew}
+    rules = kept.get("rules", {}) | part["rules"]
+    return kept | {"works": kept["works"] | part["works"], "rules": rules, "later": later}
 
 
 def table(kept: dict[str, Any]) -> str:
@@ -90,6 +104,31 @@ def table(kept: dict[str, Any]) -> str:
             shown = [_time(ours), _time(plain), way, _time(seconds), _ratio(seconds, ours), _ratio(seconds, plain)]
             rows.append(f"| {work} | {' | '.join(shown)} |")
     return "\n".join(rows)
+
+
+def rules(kept: dict[str, Any]) -> str:
+    """Every rule at every size: how long it takes, how often the usual way takes that, and in parentheses how often without
+    native code; fastest beside the usual way first."""
+    found = kept.get("rules", {})
+    rows = [f"| rule | {' | '.join(f'{n:,} of {d:,}' for n, d in SIZES)} |", "|---" * (len(SIZES) + 1) + "|"]
+    for rule in sorted(found, key=lambda rule: (-_gain(found[rule]), rule)):
+        rows.append(f"| {rule} | {' | '.join(_cell(found[rule].get(f'{n} x {d}', {})) for n, d in SIZES)} |")
+    return "\n".join(rows)
+
+
+def _gain(sizes: dict[str, dict[str, float]]) -> float:
+    """The median over the sizes of how much faster ours is."""
+    gains = [ways["usual"] / ways["native"] for ways in sizes.values() if {"usual", "native"} <= ways.keys()]
+    return statistics.median(gains) if gains else 0.0
+
+
+def _cell(ways: dict[str, float]) -> str:
+    if "native" not in ways:
+        return ""
+    if "usual" not in ways:
+        return _time(ways["native"])
+    plain = f" ({_ratio(ways['usual'], ways['torch'])})" if "torch" in ways else ""
+    return f"{_time(ways['native'])}, {_ratio(ways['usual'], ways['native'])}{plain}"
 
 
 def machine(kept: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from fflbench.attacks.poisoning.deviation import distances_between
 from fflbench.attacks.poisoning.visible import sent_by_all, visible_rows
 from fflbench.blocks import by_rows
 from fflbench.contracts import Knowledge, PoisoningAttack, Round
+from fflbench.defenses.privacy.clip import lengths
 
 
 @dataclass
@@ -44,7 +45,7 @@ def upper_bound(honest: Tensor, between: Tensor, attackers: int) -> float:
     n, dimension = len(honest) + attackers, honest.shape[1]
     near = max(1, n - attackers - 2)
     nearest = between.sqrt().sort(dim=1).values[:, 1 : near + 1].sum(1).min()
-    farthest = by_rows(honest, lambda block: block.double().norm(dim=1)).max()
+    farthest = lengths(honest).max()
     return float(nearest / (max(1, n - 2 * attackers - 1) * dimension**0.5) + farthest / dimension**0.5)
 
 

@@ -14,11 +14,14 @@
 #include "matrix.hpp"
 #include "bend.hpp"
 #include "optimiser.hpp"
+#include "ahead.hpp"
 #include "selection.hpp"
 #include "counting.hpp"
 #include "median.hpp"
 #include "parts.hpp"
+#include "near_median.hpp"
 #include "gram.hpp"
+#include "lengths.hpp"
 #include "moving.hpp"
 
 const Kernels FFL_TABLE{
@@ -61,7 +64,11 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::counted,
     FFL_FLAVOUR::median,
     FFL_FLAVOUR::median_of_parts,
+    FFL_FLAVOUR::near_median,
     FFL_FLAVOUR::gram,
+    FFL_FLAVOUR::summed<FFL_FLAVOUR::Squares>,
+    FFL_FLAVOUR::summed<FFL_FLAVOUR::Products>,
+    FFL_FLAVOUR::votes,
     FFL_FLAVOUR::swap,
     FFL_FLAVOUR::pack,
     FFL_FLAVOUR::unpack,

@@ -83,10 +83,12 @@ inline void gram(const Matrix& rows, const float* origin, long stretch, float* b
     else
       mean_row(rows, begin, width, centre);
     take_from(rows, begin, width, apart, centre, values);
-    for (long i = 0; i < rows.count; i += TILE)
+    for (long i = 0; i < rows.count; i += TILE) {
+      expect(rows, i, TILE, begin + stretch, stretch);
       for (long j = 0; j <= i; j += TILE)
         tile_products(values + i * apart, values + j * apart, apart, width, to + i * rows.count + j, rows.count,
                       rows.count - i, rows.count - j);
+    }
   }
 }
 

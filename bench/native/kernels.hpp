@@ -52,7 +52,11 @@ struct Kernels {
   bool (*counted)(const Matrix& rows, long rank, bool pair, bool mean, long stretch, float* buffer, float* to);
   bool (*median)(const Matrix& rows, float* to);
   bool (*median_of_parts)(const Matrix& rows, const Lists& lists, float* buffer, float* to);
+  bool (*near_median)(const Matrix& rows, const Network&, long count, long stretch, float* buffer, float* to);
   void (*gram)(const Matrix& rows, const float* origin, long stretch, float* buffer, double* to);
+  void (*squares)(const Matrix& rows, const float* point, double* lanes, double* to);
+  void (*products)(const Matrix& rows, const float* point, double* lanes, double* to);
+  void (*votes)(const Matrix& rows, float* to);
   long (*swap)(const unsigned* words, unsigned threshold, long count, float* first, float* second);
   void (*pack)(const unsigned char* chosen, long count, const unsigned* row, long total, unsigned* to);
   void (*unpack)(const unsigned char* chosen, long count, const unsigned* values, long total, unsigned* row);

@@ -122,22 +122,31 @@ long stretch_of(const Matrix& rows) {
   return std::max(WIDEST, std::min(MOST_BUFFERED / rows.count, LONGEST) / WIDEST * WIDEST);
 }
 
+void check_network(const Comparators& network, long count) {
+  need(network.ndim() == 2 && network.shape(1) == 3, "network: need [comparators, 3]");
+  for (long i = 0; i < network.shape(0); ++i)
+    for (long end = 0; end < 2; ++end)
+      need(network.at(i, end) >= 0 && network.at(i, end) < count, "network: found a row that does not exist");
+}
+
+Network network_of(const Comparators& network) {
+  static_assert(sizeof(Comparator) == 3 * sizeof(int));
+  return {reinterpret_cast<const Comparator*>(network.data()), long(network.shape(0)), nullptr, 0};
+}
+
 // The rows at some ranks of every column, or their mean; false if there is a NaN, and nothing is right then.
 bool ranked(const py::array_t<float>& rows, const Comparators& network, const Ranks& ranks, Floats& to, bool mean,
             const std::string& flavour) {
   const Matrix matrix = matrix_of(rows);
-  need(network.ndim() == 2 && network.shape(1) == 3, "network: need [comparators, 3]");
-  need(ranks.ndim() == 1 && ranks.size() >= 1, "ranks: need at least one");
   const long count = matrix.count, columns = matrix.columns;
-  for (long i = 0; i < network.shape(0); ++i)
-    for (long end = 0; end < 2; ++end)
-      need(network.at(i, end) >= 0 && network.at(i, end) < count, "network: found a row that does not exist");
+  check_network(network, count);
+  need(ranks.ndim() == 1 && ranks.size() >= 1, "ranks: need at least one");
   for (long i = 0; i < ranks.size(); ++i)
     need(ranks.at(i) >= 0 && ranks.at(i) < count, "ranks: found one that does not exist");
   need(to.writeable() && to.size() == columns * (mean ? 1 : long(ranks.size())), "to: need a place for every result");
-  static_assert(sizeof(Comparator) == 3 * sizeof(int));
-  const Network given{reinterpret_cast<const Comparator*>(network.data()), long(network.shape(0)), ranks.data(),
-                      long(ranks.size())};
+  Network given = network_of(network);
+  given.ranks = ranks.data();
+  given.wanted = long(ranks.size());
   const Kernels& kernels = kernels_of(flavour);
   const long stretch = stretch_of(matrix);
   Buffer buffer;
@@ -174,6 +183,47 @@ bool median(const py::array_t<float>& rows, Floats& to, const std::string& flavo
   Buffer buffer;
   buffer.reserve(matrix.count * (SIDE + GROUP));
   return kernels.median_of_parts(matrix, division.lists(), buffer.get(), results);
+}
+
+// In every column the mean of the `count` values nearest the median, by a network that sorts; false if there is a NaN.
+bool near_median(const py::array_t<float>& rows, const Comparators& network, long count, Floats& to,
+                 const std::string& flavour) {
+  const Matrix matrix = matrix_of(rows);
+  check_network(network, matrix.count);
+  need(count >= 1 && count <= matrix.count, "count: need from 1 to as many as there are rows");
+  need(to.writeable() && to.size() == matrix.columns, "to: need a place for every result");
+  const Kernels& kernels = kernels_of(flavour);
+  const long stretch = stretch_of(matrix);
+  Buffer buffer;
+  buffer.reserve(matrix.count * (stretch + GROUP));
+  float* results = to.mutable_data();
+  const py::gil_scoped_release released;
+  return kernels.near_median(matrix, network_of(network), count, stretch, buffer.get(), results);
+}
+
+// For every row its squared distance to a point, or its product with it; the point is the origin where there is none.
+Doubles summed(const py::array_t<float>& rows, const std::optional<Floats>& point, bool products,
+               const std::string& flavour) {
+  const Matrix matrix = matrix_of(rows);
+  need(!point || (point->ndim() == 1 && point->size() == matrix.columns), "point: needs as many entries as a row has");
+  const Kernels& kernels = kernels_of(flavour);
+  Doubles sums(matrix.count);
+  std::vector<double> lanes(matrix.count * GROUP);
+  double* to = sums.mutable_data();
+  const float* from = point ? point->data() : nullptr;
+  const py::gil_scoped_release released;
+  (products ? kernels.products : kernels.squares)(matrix, from, lanes.data(), to);
+  return sums;
+}
+
+// In every column how many values are positive, less how many are negative.
+void votes(const py::array_t<float>& rows, Floats& to, const std::string& flavour) {
+  const Matrix matrix = matrix_of(rows);
+  need(to.writeable() && to.size() == matrix.columns, "to: need a place for every result");
+  const Kernels& kernels = kernels_of(flavour);
+  float* results = to.mutable_data();
+  const py::gil_scoped_release released;
+  kernels.votes(matrix, results);
 }
 
 // Inner products of rows as seen from an origin, or from their mean where there is none.
@@ -257,6 +307,10 @@ PYBIND11_MODULE(_native, module) {
   module.def("counted", &counted, py::arg("rows").noconvert(), "rank"_a, "pair"_a, py::arg("to").noconvert(), "mean"_a,
              "flavour"_a);
   module.def("median", &median, py::arg("rows").noconvert(), py::arg("to").noconvert(), "flavour"_a);
+  module.def("near_median", &near_median, py::arg("rows").noconvert(), "network"_a, "count"_a, py::arg("to").noconvert(),
+             "flavour"_a);
+  module.def("summed", &summed, py::arg("rows").noconvert(), py::arg("point").none(true), py::kw_only(), "products"_a, "flavour"_a);
+  module.def("votes", &votes, py::arg("rows").noconvert(), py::arg("to").noconvert(), "flavour"_a);
   module.def("gram", &gram, py::arg("rows").noconvert(), py::arg("origin").none(true), "flavour"_a);
   module.def("swap", &swap, py::arg("first").noconvert(), py::arg("second").noconvert(), py::arg("words").noconvert(),
              "threshold"_a, "flavour"_a);

@@ -2,6 +2,8 @@
 // made into two sorted lists, of which the middle values are found without sorting on.
 namespace FFL_FLAVOUR {
 
+constexpr long AHEAD = 2 * SIDE;  // How far behind what is sorted memory is read.
+
 // Sorts the columns of N rows from `first` on and puts them down one below the other. Returns what is NaN where a value may
 // not be finite.
 template <int N>
@@ -9,6 +11,7 @@ inline V sort_part(const Matrix& rows, long first, long begin, long width, long 
   V lost = all(0.0f);
   for (long at = 0; at < width; at += WIDTH) {
     V values[N];
+    expect(rows, first, N, begin + AHEAD + at, WIDTH);
     const V sum = column<N>(rows, first, begin + at, values);
     lost += sum - sum;
     sort<N>(values, std::make_integer_sequence<int, PAIRS<N>.count>());

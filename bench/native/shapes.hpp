@@ -111,7 +111,7 @@ struct Lists {
 
 constexpr int MOST_SORTED = 24;                 // Rows whose median is found in registers.
 constexpr int LEAST_PART = 12, MOST_PART = 28;  // Rows of a part of more.
-constexpr long SIDE = 256;                      // Columns of them that are worked on at once.
+constexpr long SIDE = 128;                      // Columns of them that are worked on at once.
 
 constexpr long WIDEST = 64;  // Columns that a selection works on at once, at most.
 

@@ -24,7 +24,6 @@ class AdaptiveRobustClipping(Tolerance, PreAggregator):
         n = len(upload.rows)
         f = self.bearable(round.tolerated, n)
         trained = upload.rows[:, round.layout.trainable]
-        ordered = lengths(trained).sort().values
-        norm = float(ordered[n - 1 - 2 * f * (n - f) // n])
-        clip(trained, norm)
+        norms = lengths(trained)
+        clip(trained, float(norms.sort().values[n - 1 - 2 * f * (n - f) // n]), norms)
         return upload

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fflbench import extension
 from fflbench.blocks import columns_at_once
-from fflbench.defenses.aggregation.native_rows import as_native
+from fflbench.defenses.aggregation.native_rows import as_native, summed
 
 _CANCELLED, _CANCELLED_NATIVE = 1e-9, 1e-3
 """Below this share of the norms, a distance from inner products has lost its digits."""
@@ -50,7 +50,13 @@ def _about_the_mean(rows: Tensor, block: int) -> Tensor:
         wide = part.double()
         wide = wide - wide.mean(0)
         gram += wide @ wide.T
-    return gram
+    return _symmetric(gram)
+
+
+def _symmetric(gram: Tensor) -> Tensor:
+    """A product that two rows have with each other is one number, though a matrix product may round its two places apart:
+    Bulyan tells ties by it."""
+    return gram.tril() + gram.tril(-1).T
 
 
 def _native(rows: Tensor, origin: Tensor | None = None) -> Tensor | None:
@@ -88,17 +94,27 @@ def inner_products(rows: Tensor, origin: Tensor | None = None, block: int = BLOC
         if origin is not None:
             wide = wide - origin[begin : begin + block].double()
         gram += wide @ wide.T
-    return gram
+    return _symmetric(gram)
 
 
 def distances_to(rows: Tensor, point: Tensor, block: int = BLOCK) -> Tensor:
     """The distance [n] float64 of each row [n, d] to a point [d]."""
+    if (found := summed(rows, point)) is not None:
+        return found.sqrt()
     squares = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
     block = min(block, columns_at_once(rows))
     for begin in range(0, rows.shape[1], block):
         part = slice(begin, begin + block)
         squares += (rows[:, part].double() - point[part].double()).square().sum(1)
     return squares.sqrt()
+
+
+def products_with(rows: Tensor, point: Tensor) -> Tensor:
+    """The product [n] float64 of each row [n, d] with a point [d]."""
+    if (found := summed(rows, point, products=True)) is not None:
+        return found
+    wide = point.double()
+    return torch.stack([row.double() @ wide for row in rows])
 
 
 def central_row(distances: Tensor) -> int:

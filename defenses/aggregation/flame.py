@@ -15,7 +15,7 @@ from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.distances import inner_products
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import median_length, shortening
+from fflbench.defenses.privacy.clip import lengths, median_of, shortening
 
 
 @dataclass
@@ -34,11 +34,12 @@ class FLAME(Aggregator):
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         trained = round.layout.trainable
         rows = upload.rows[:, trained]
-        usual = median_length(rows)
+        norms = lengths(rows)
+        usual = median_of(norms)
         kept = majority_cluster(cosine_distances(rows, -round.global_vector[trained]))
         chosen = kept.nonzero()[0].tolist()
         trust = dict(zip(upload.peers, kept.astype(float).tolist(), strict=True))
-        mean = mean_of(rows, chosen, shortening(rows, usual)[chosen])
+        mean = mean_of(rows, chosen, shortening(norms, usual).to(rows.dtype)[chosen])
         generator = round.rng.at("flame").torch(mean.device)
         noisy = mean + torch.empty_like(mean).normal_(0, 1, generator=generator) * (self.noise * usual)
         return Aggregate(with_statistics(noisy, upload.rows, round.layout, chosen), trust)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, UnfitError, Upload
+from fflbench.defenses.aggregation.distances import products_with
 from fflbench.defenses.aggregation.statistics import with_statistics
 from fflbench.defenses.privacy.clip import lengths
 
@@ -32,9 +33,7 @@ class FLTrust(Aggregator):
             raise UnfitError(f"fltrust: {NO_ROOT}")
         rows, own = upload.rows[:, round.layout.trainable], round.root_update()[round.layout.trainable]
         norms, length = lengths(rows), lengths(own[None])[0]
-        wide = own.double()
-        inner = torch.stack([row.double() @ wide for row in rows])
-        scores = (inner / (norms * length).clamp(min=1e-300)).clamp(0, 1)
+        scores = (products_with(rows, own) / (norms * length).clamp(min=1e-300)).clamp(0, 1)
         trust = dict(zip(upload.peers, scores.tolist(), strict=True))
         if scores.sum() == 0 or length == 0:
             return Aggregate(torch.zeros_like(upload.rows[0]), trust)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import median_length, shortening
+from fflbench.defenses.privacy.clip import lengths, median_of, shortening
 
 
 @dataclass
@@ -28,7 +28,8 @@ class NormClipping(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         rows = upload.rows[:, round.layout.trainable]
-        mean = shortening(rows, self.norm or median_length(rows)) @ rows / len(rows)
+        norms = lengths(rows)
+        mean = shortening(norms, self.norm or median_of(norms)).to(rows.dtype) @ rows / len(rows)
         if self.noise:
             generator = round.rng.at("weak-dp").torch(mean.device)
             mean = mean + torch.empty_like(mean).normal_(0, self.noise, generator=generator)

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 
-from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
+from fflbench.defenses.aggregation.native_rows import sign_sums
 from fflbench.defenses.aggregation.statistics import with_statistics
 
 
@@ -33,7 +33,7 @@ class RobustLearningRate(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         rows = upload.rows[:, round.layout.trainable]
-        mean, agreed = rows.mean(0), by_columns(rows, lambda block: block.sign().sum(0).abs())
+        mean, agreed = rows.mean(0), sign_sums(rows).abs()
         threshold = min(self._threshold(round.tolerated), len(rows))
         return Aggregate(with_statistics(torch.where(agreed >= threshold, mean, -mean), upload.rows, round.layout))
 

@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
+from fflbench.defenses.aggregation.native_rows import sign_sums
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import median_length
+from fflbench.defenses.privacy.clip import lengths, median_of
 
 
 @dataclass
@@ -27,6 +27,5 @@ class SignMajority(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         rows = upload.rows[:, round.layout.trainable]
-        step = self.step or median_length(rows) / rows.shape[1] ** 0.5
-        majority = by_columns(rows, lambda block: block.sign().sum(0).sign())
-        return Aggregate(with_statistics(step * majority, upload.rows, round.layout))
+        step = self.step or median_of(lengths(rows)) / rows.shape[1] ** 0.5
+        return Aggregate(with_statistics(step * sign_sums(rows).sign(), upload.rows, round.layout))

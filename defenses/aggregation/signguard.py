@@ -14,7 +14,7 @@ from torch import Tensor
 from fflbench.blocks import columns_at_once, mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import lengths, median_length, shortening
+from fflbench.defenses.privacy.clip import lengths, median_of, shortening
 
 
 @dataclass
@@ -37,7 +37,8 @@ class SignGuard(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         rows = upload.rows[:, round.layout.trainable]
-        norms, usual = lengths(rows), median_length(rows)
+        norms = lengths(rows)
+        usual = median_of(norms)
         sized = ((norms >= self.least * usual) & (norms <= self.most * usual)).cpu().numpy()
         order = round.rng.at("signguard").numpy().permutation(rows.shape[1])
         drawn = torch.from_numpy(order[: max(1, int(self.share * len(order)))]).to(rows.device)
@@ -46,7 +47,7 @@ class SignGuard(Aggregator):
             kept = kept if kept.any() else fallback
         chosen = kept.nonzero()[0].tolist()
         trust = dict(zip(upload.peers, kept.astype(float).tolist(), strict=True))
-        mean = mean_of(rows, chosen, shortening(rows, usual)[chosen])
+        mean = mean_of(rows, chosen, shortening(norms, usual).to(rows.dtype)[chosen])
         return Aggregate(with_statistics(mean, upload.rows, round.layout, chosen), trust)
 
 

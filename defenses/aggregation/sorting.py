@@ -63,12 +63,13 @@ def _natively(rows: Tensor, wanted: tuple[int, ...], found: Tensor, mean: bool) 
         return extension.native.counted(values, wanted[0], len(wanted) == 2, found.numpy(), mean, flavour)
     if len(rows) > MOST_NATIVE:
         return False
-    network, ranks = _network(len(rows), wanted)
+    network, ranks = network_of(len(rows), wanted)
     return extension.native.ranked(values, network, ranks, found.numpy(), mean, flavour)
 
 
 @cache
-def _network(n: int, wanted: tuple[int, ...]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def network_of(n: int, wanted: tuple[int, ...]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """A network of comparators [c, 3] as native code takes it, and the ranks."""
     return np.array(comparators(n, wanted), dtype=np.int32).reshape(-1, 3), np.array(wanted, dtype=np.int32)
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from fflbench.blocks import by_columns, by_rows
 from fflbench.contracts import Aggregate, Aggregator, Layout, Rng, Round, Upload
 from fflbench.defenses.aggregation.median import coordinate_median
+from fflbench.defenses.privacy.clip import lengths
 from fflbench.duration import Duration
 
 Vector = NDArray[np.float64]
@@ -94,7 +95,7 @@ class Reputation(Aggregator):
 def similarity(rows: Tensor, layout: Layout, norm_share: float = 0.2) -> Tensor:
     """The score [n] of each upload [n, d]: nearness of its norm to the lower median norm (`norm_share`) and of its output
     layer's direction to the coordinate-wise lower median (the rest), minus the lower quartile; 0 where undefined."""
-    norms = by_rows(rows[:, layout.trainable], lambda block: block.double().norm(dim=1))
+    norms = lengths(rows[:, layout.trainable])
     distance = (norms - norms.median()).abs()
     farthest = distance.max()
     nearness = 1 - distance / farthest if farthest > 0 else torch.ones_like(distance)

@@ -11,7 +11,7 @@ from pydantic import Field
 from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload, Visibility
 from fflbench.defenses.privacy.accountant import epsilon
-from fflbench.defenses.privacy.clip import shortening
+from fflbench.defenses.privacy.clip import lengths, shortening
 
 
 @dataclass
@@ -35,7 +35,8 @@ class CentralDP(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         self.spent.append((len(round.peers), round.task.peers))
-        mean = mean_of(upload.rows, range(len(upload.rows)), shortening(upload.rows, self.clip))
+        factors = shortening(lengths(upload.rows), self.clip).to(upload.rows.dtype)
+        mean = mean_of(upload.rows, range(len(upload.rows)), factors)
         generator = round.rng.at("central-dp").torch(mean.device)
         scale = self.noise * self.clip / len(upload.rows)
         return Aggregate(mean + torch.empty_like(mean).normal_(0, scale, generator=generator))

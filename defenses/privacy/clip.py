@@ -6,24 +6,28 @@ import torch
 from torch import Tensor
 
 from fflbench.blocks import by_rows
+from fflbench.defenses.aggregation.native_rows import summed
 
 
 def lengths(rows: Tensor) -> Tensor:
     """The L2 norm [n] of rows [n, d], in double precision: squares of large entries overflow in single."""
+    if (found := summed(rows, None)) is not None:
+        return found.sqrt()
     return by_rows(rows, lambda block: torch.linalg.vector_norm(block, dim=1, dtype=torch.float64))
 
 
-def median_length(rows: Tensor) -> float:
-    """The median norm of rows [n, d]."""
-    ordered = lengths(rows).sort().values
-    return float(ordered[(len(rows) - 1) // 2] + ordered[len(rows) // 2]) / 2
+def median_of(norms: Tensor) -> float:
+    """The median of norms [n]; of an even number the mean of the two middle ones."""
+    ordered = norms.sort().values
+    return float(ordered[(len(norms) - 1) // 2] + ordered[len(norms) // 2]) / 2
 
 
-def shortening(rows: Tensor, norm: float) -> Tensor:
-    """The factor [n] that scales each row [n, d] down to at most that norm."""
-    return (norm / lengths(rows).clamp(min=1e-12)).clamp(max=1).to(rows.dtype)
+def shortening(norms: Tensor, norm: float) -> Tensor:
+    """The factor [n] that scales each row of norms [n] down to at most that norm."""
+    return (norm / norms.clamp(min=1e-12)).clamp(max=1)
 
 
-def clip(rows: Tensor, norm: float) -> None:
-    """Scale rows [n, d] down to at most that L2 norm, in place."""
-    rows.mul_(shortening(rows, norm)[:, None])
+def clip(rows: Tensor, norm: float, norms: Tensor | None = None) -> None:
+    """Scale rows [n, d], of these `norms` [n] where they are known, down to at most that L2 norm, in place."""
+    factors = shortening(lengths(rows) if norms is None else norms, norm)
+    rows.mul_(factors.to(rows.dtype)[:, None])

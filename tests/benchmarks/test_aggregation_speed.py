@@ -1,4 +1,4 @@
-"""The server's rules beside the ways that other codebases take, in one run: read the ratios within a group.
+"""Every rule of the server beside the way in which it is usually written, in one run: read the ratios within a group.
 
 `make bench`; nothing here asserts a time.
 """
@@ -6,23 +6,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from fflbench import extension
-from fflbench.contracts import Round, Upload
-from fflbench.defenses.aggregation.bulyan import Bulyan
+from fflbench.contracts import Aggregator, PreAggregator, Round, Upload
 from fflbench.defenses.aggregation.distances import squared_distances
-from fflbench.defenses.aggregation.geometric_median import GeometricMedian
-from fflbench.defenses.aggregation.median import coordinate_median
-from fflbench.defenses.aggregation.sorting import mean_of_ranks
-from tests.benchmarks.ways import compared
+from fflbench.registry import load, plugins
+from tests.benchmarks.usual import USUAL
+from tests.benchmarks.ways import compared, ruled
 
-SIZES = [(20, 100_000), (20, 1_000_000), (50, 1_000_000), (100, 1_000_000), (1000, 100_000)]
+SIZES = [size for size in product((20, 50, 100, 1000), (100_000, 1_000_000)) if size != (1000, 1_000_000)]
+"""Uploads and parameters: up to 400 MB."""
+
+MakeRound = Callable[..., Round]
+
+READING = "reading the uploads once"
+RULES = [name for name in sorted(plugins("defenses")) if isinstance(load("defenses", name), type)
+         and issubclass(load("defenses", name), Aggregator | PreAggregator)]  # fmt: skip
+
+MOST = {"mda": 20, "smea": 20, "repeated-median": 50, "residual-reweighting": 50, "caf": 100}
+"""Up to how many uploads a rule is measured whose time grows faster than with their square."""
+
+MOST_ENTRIES = {"repeated-median": 20_000_000, "residual-reweighting": 5_000_000}
+"""Up to how many numbers."""
+
+MOST_USUAL = {"bulyan": 50, "flame": 100, "foolsgold": 100, "nnm": 100}
+"""Up to how many uploads the usual way is: minutes beyond."""
 
 
 @pytest.fixture(params=["native", "torch"])
@@ -40,97 +54,65 @@ def rows_of(n: int, d: int) -> Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(0))
 
 
-def group(benchmark: Any, rule: str, n: int, d: int, way: str) -> None:
-    compared(benchmark, f"{rule}, {n:,} uploads of {d:,}", way)
+def measured(benchmark: Any, work: Callable[[Tensor], object], rows: Tensor) -> None:
+    """Each time on fresh rows, for parts that change them; large ones a few times, because they hardly vary."""
+    small = rows.numel() <= 20_000_000
+    fresh = rows.clone()
+
+    def again() -> tuple[tuple[Tensor], dict[str, object]]:
+        return (fresh.copy_(rows),), {}
+
+    benchmark.pedantic(work, setup=again, rounds=5 if small else 2, warmup_rounds=1)
 
 
 @pytest.mark.parametrize(("n", "d"), SIZES)
-class TestMedian:
-    def test_ours(self, benchmark: Any, engine: str, n: int, d: int) -> None:
-        group(benchmark, "median", n, d, engine)
-        benchmark(coordinate_median, rows_of(n, d))
+class TestRules:
+    @pytest.mark.parametrize("rule", RULES)
+    def test_ours(self, benchmark: Any, engine: str, rule: str, n: int, d: int, make_round: MakeRound) -> None:
+        _skip_what_takes_long(rule, n, d, MOST)
+        ruled(benchmark, rule, n, d, engine)
+        rows, part = rows_of(n, d), load("defenses", rule)()
+        round_, step = _round(make_round, rows), part.aggregate if isinstance(part, Aggregator) else part.transform
+        measured(benchmark, lambda fresh: step(Upload(fresh, round_.peers), round_), rows)
 
-    def test_numpy(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "median", n, d, "numpy.median")
-        rows = rows_of(n, d).numpy()
-        benchmark(lambda: np.median(rows, axis=0))
+    @pytest.mark.parametrize("rule", USUAL)
+    def test_as_usual(self, benchmark: Any, rule: str, n: int, d: int, make_round: MakeRound) -> None:
+        _skip_what_takes_long(rule, n, d, MOST | MOST_USUAL)
+        ruled(benchmark, rule, n, d, "usual")
+        rows = rows_of(n, d)
+        round_, updates = _round(make_round, rows), list(rows)
+        benchmark.pedantic(lambda: USUAL[rule](updates, round_), rounds=3 if rows.numel() <= 20_000_000 else 1)
 
     def test_reading_alone(self, benchmark: Any, n: int, d: int) -> None:
         """What memory allows."""
-        group(benchmark, "median", n, d, "reading the uploads once")
-        benchmark(rows_of(n, d).sum)
+        ruled(benchmark, READING, n, d, "native")
+        measured(benchmark, Tensor.sum, rows_of(n, d))
 
 
-@pytest.mark.parametrize(("n", "d"), SIZES)
-class TestTrimmedMean:
-    def test_ours(self, benchmark: Any, engine: str, n: int, d: int) -> None:
-        group(benchmark, "trimmed mean", n, d, engine)
-        benchmark(mean_of_ranks, rows_of(n, d), range(n // 5, n - n // 5))
-
-    def test_sorted_by_torch(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "trimmed mean", n, d, "torch.sort")
-        rows = rows_of(n, d)
-        benchmark(lambda: rows.sort(dim=0).values[n // 5 : n - n // 5].mean(0))
-
-
-@pytest.mark.parametrize(("n", "d"), SIZES[:4])
+@pytest.mark.parametrize(("n", "d"), [size for size in SIZES if size[0] < 1000])
 class TestDistances:
     def test_ours(self, benchmark: Any, engine: str, n: int, d: int) -> None:
-        group(benchmark, "squared distances", n, d, engine)
+        compared(benchmark, f"squared distances, {n:,} uploads of {d:,}", engine)
         benchmark(squared_distances, rows_of(n, d))
 
     def test_cdist(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "squared distances", n, d, "torch.cdist")
+        compared(benchmark, f"squared distances, {n:,} uploads of {d:,}", "torch.cdist")
         rows = rows_of(n, d)
         benchmark(lambda: torch.cdist(rows, rows))
 
     def test_pair_by_pair(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "squared distances", n, d, "pair by pair")
+        compared(benchmark, f"squared distances, {n:,} uploads of {d:,}", "pair by pair")
         rows = rows_of(n, d)
         benchmark(lambda: [(rows[i] - rows[j]).square().sum() for i in range(n) for j in range(i)])
 
 
-@pytest.mark.parametrize(("n", "d"), [(20, 100_000), (100, 100_000)])
-class TestRules:
-    def test_geometric_median(self, benchmark: Any, engine: str, n: int, d: int, make_round: Callable[..., Round]) -> None:
-        group(benchmark, "geometric median, 3 steps", n, d, engine)
-        _aggregated(benchmark, GeometricMedian(iterations=3), rows_of(n, d), make_round)
-
-    def test_geometric_median_plainly(self, benchmark: Any, n: int, d: int) -> None:
-        group(benchmark, "geometric median, 3 steps", n, d, "row by row")
-        rows = rows_of(n, d)
-
-        def weiszfeld() -> Tensor:
-            point = rows.mean(0)
-            for _ in range(3):
-                weights = 1 / torch.stack([(row - point).norm() for row in rows]).clamp(min=0.1)
-                point = torch.stack([w * row for w, row in zip(weights, rows, strict=True)]).sum(0) / weights.sum()
-            return point
-
-        benchmark(weiszfeld)
-
-    def test_bulyan(self, benchmark: Any, engine: str, n: int, d: int, make_round: Callable[..., Round]) -> None:
-        group(benchmark, "Bulyan", n, d, engine)
-        _aggregated(benchmark, Bulyan(), rows_of(n, d), make_round)
-
-    def test_bulyan_plainly(self, benchmark: Any, n: int, d: int) -> None:
-        """Krum anew, distances and all, for each upload that is chosen."""
-        group(benchmark, "Bulyan", n, d, "Krum anew each time")
-        rows, f = rows_of(n, d), n // 5
-
-        def bulyan() -> Any:
-            left, chosen = list(range(n)), []
-            while len(chosen) < n - 2 * f:
-                distances = torch.cdist(rows[left], rows[left]).square()
-                nearest = distances.sort(dim=1).values[:, 1 : max(2, len(left) - f - 1)]
-                chosen.append(left.pop(int(nearest.sum(1).argmin())))
-            some = rows[chosen].numpy()
-            nearest_values = np.argsort(np.abs(some - np.median(some, axis=0)), axis=0)[: n - 4 * f]
-            return np.take_along_axis(some, nearest_values, axis=0).mean(0)
-
-        benchmark.pedantic(bulyan, rounds=1)
+def _skip_what_takes_long(rule: str, n: int, d: int, most: dict[str, int]) -> None:
+    if n > most.get(rule, n) or n * d > MOST_ENTRIES.get(rule, n * d):
+        pytest.skip("takes minutes")
 
 
-def _aggregated(benchmark: Any, rule: Any, rows: Tensor, make_round: Callable[..., Round]) -> None:
-    round_ = make_round(rows, tolerated=(len(rows) - 3) // 4)
-    benchmark(lambda: rule.aggregate(Upload(rows, round_.peers), round_))
+def _round(make_round: MakeRound, rows: Tensor) -> Round:
+    round_ = make_round(rows, tolerated=(len(rows) - 3) // 4, last_layer=501)
+    own = torch.full((rows.shape[1],), 0.01)
+    round_.root_update = lambda: own
+    return round_

@@ -15,3 +15,9 @@ def scaled(benchmark: Any, axis: str, at: int, curve: str) -> None:
     """A point of a curve: how long some work takes with so much of something (`axis`)."""
     benchmark.group = f"{curve} by {axis}"
     benchmark.extra_info.update(axis=axis, at=at, curve=curve)
+
+
+def ruled(benchmark: Any, rule: str, uploads: int, parameters: int, way: str) -> None:
+    """A server's rule on so many uploads of so many parameters; `way` is `native`, `torch` or `usual`."""
+    benchmark.group = f"{rule}, {uploads:,} uploads of {parameters:,}"
+    benchmark.extra_info.update(rule=rule, uploads=uploads, parameters=parameters, way=way)

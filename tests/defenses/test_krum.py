@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fflbench import extension
 from fflbench.contracts import Upload
 from fflbench.defenses.aggregation.distances import squared_distances
 from fflbench.defenses.aggregation.krum import Krum, MultiKrum, krum_scores
@@ -48,6 +49,16 @@ def test_too_few_uploads_are_refused_with_the_number() -> None:
 
 def test_ties_go_to_the_first_peer(aggregate: Callable[..., torch.Tensor]) -> None:
     assert aggregate(Krum(), [[0.0], [2.0], [4.0], [6.0]], tolerated=1).tolist() == [0]
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_two_rows_are_as_far_from_each_other_either_way(native: bool) -> None:
+    """Bulyan tells ties by it."""
+    extension.use_inexact(native)
+    for seed in range(5):
+        rows = torch.randn(11, 2000, generator=torch.Generator().manual_seed(seed))
+        distances = squared_distances(rows)
+        assert torch.equal(distances, distances.T)
 
 
 @settings(deadline=None, max_examples=40)
