@@ -50,11 +50,3 @@ def _one_by_one(blocks: Sequence[Tensor], rule: Rule, size: int) -> Tensor:
         begin += len(result)
     assert found is not None
     return found
-
-
-def mean_of(rows: Tensor, kept: Tensor | Sequence[int], factors: Tensor | None = None) -> Tensor:
-    """The mean [d] of the `kept` of rows [n, d], row i of them times `factors[i]` where these are given."""
-    index = torch.as_tensor(kept, dtype=torch.long, device=rows.device)
-    if factors is None:
-        return by_columns(rows, lambda block: block[index].mean(0))
-    return by_columns(rows, lambda block: (block[index] * factors[:, None]).mean(0))

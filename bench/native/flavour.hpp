@@ -22,6 +22,7 @@
 #include "near_median.hpp"
 #include "gram.hpp"
 #include "lengths.hpp"
+#include "mean.hpp"
 #include "moving.hpp"
 
 const Kernels FFL_TABLE{
@@ -69,6 +70,7 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::summed<FFL_FLAVOUR::Squares>,
     FFL_FLAVOUR::summed<FFL_FLAVOUR::Products>,
     FFL_FLAVOUR::votes,
+    FFL_FLAVOUR::mean,
     FFL_FLAVOUR::swap,
     FFL_FLAVOUR::pack,
     FFL_FLAVOUR::unpack,

@@ -57,6 +57,7 @@ struct Kernels {
   void (*squares)(const Matrix& rows, const float* point, double* lanes, double* to);
   void (*products)(const Matrix& rows, const float* point, double* lanes, double* to);
   void (*votes)(const Matrix& rows, float* to);
+  void (*mean)(const Matrix& rows, const long* chosen, long count, float* to);
   long (*swap)(const unsigned* words, unsigned threshold, long count, float* first, float* second);
   void (*pack)(const unsigned char* chosen, long count, const unsigned* row, long total, unsigned* to);
   void (*unpack)(const unsigned char* chosen, long count, const unsigned* values, long total, unsigned* row);

@@ -226,6 +226,21 @@ void votes(const py::array_t<float>& rows, Floats& to, const std::string& flavou
   kernels.votes(matrix, results);
 }
 
+// The mean of the chosen rows, of as many columns as make whole registers of every processor.
+void mean(const py::array_t<float>& rows, const Integers& chosen, Floats& to, const std::string& flavour) {
+  const Matrix matrix = matrix_of(rows);
+  need(matrix.columns % GROUP == 0, "rows: need a multiple of 16 columns");
+  need(chosen.ndim() == 1 && chosen.size() >= 1, "chosen: need at least one");
+  for (long i = 0; i < chosen.size(); ++i)
+    need(chosen.data()[i] >= 0 && chosen.data()[i] < matrix.count, "chosen: found a row that does not exist");
+  need(to.writeable() && to.size() == matrix.columns, "to: need a place for every result");
+  const Kernels& kernels = kernels_of(flavour);
+  const std::vector<long> which(chosen.data(), chosen.data() + chosen.size());
+  float* results = to.mutable_data();
+  const py::gil_scoped_release released;
+  kernels.mean(matrix, which.data(), long(which.size()), results);
+}
+
 // Inner products of rows as seen from an origin, or from their mean where there is none.
 Doubles gram(const py::array_t<float>& rows, const std::optional<Floats>& origin, const std::string& flavour) {
   const Matrix matrix = matrix_of(rows);
@@ -311,6 +326,8 @@ PYBIND11_MODULE(_native, module) {
              "flavour"_a);
   module.def("summed", &summed, py::arg("rows").noconvert(), py::arg("point").none(true), py::kw_only(), "products"_a, "flavour"_a);
   module.def("votes", &votes, py::arg("rows").noconvert(), py::arg("to").noconvert(), "flavour"_a);
+  module.def("mean", &mean, py::arg("rows").noconvert(), py::arg("chosen").noconvert(), py::arg("to").noconvert(),
+             "flavour"_a);
   module.def("gram", &gram, py::arg("rows").noconvert(), py::arg("origin").none(true), "flavour"_a);
   module.def("swap", &swap, py::arg("first").noconvert(), py::arg("second").noconvert(), py::arg("words").noconvert(),
              "threshold"_a, "flavour"_a);

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from fflbench.blocks import column_blocks
 from fflbench.contracts import PreAggregator, Round, TaskView, Upload
+from fflbench.defenses.aggregation.row_sums import mean_of
 
 
 @dataclass
@@ -37,5 +38,5 @@ class Bucketing(PreAggregator):
         order = round.rng.at("bucketing").numpy().permutation(len(upload.rows)).tolist()
         buckets = [order[begin : begin + self.size] for begin in range(0, len(order), self.size)]
         for block in column_blocks(upload.rows):
-            block[: len(buckets)] = torch.stack([block[bucket].mean(0) for bucket in buckets])
+            block[: len(buckets)] = torch.stack([mean_of(block, bucket) for bucket in buckets])
         return replace(upload, rows=upload.rows[: len(buckets)], peers=tuple(upload.peers[bucket[0]] for bucket in buckets))

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from fflbench import extension
 from fflbench.blocks import columns_at_once
-from fflbench.defenses.aggregation.native_rows import as_native, summed
+from fflbench.defenses.aggregation.native_rows import as_native
+from fflbench.defenses.aggregation.row_sums import summed
 
 _CANCELLED, _CANCELLED_NATIVE = 1e-9, 1e-3
 """Below this share of the norms, a distance from inner products has lost its digits."""

@@ -9,9 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.blocks import by_columns, mean_of
+from fflbench.blocks import by_columns
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.distances import inner_products
+from fflbench.defenses.aggregation.row_sums import mean_of
 from fflbench.defenses.aggregation.tolerance import Tolerance
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.distances import inner_products
+from fflbench.defenses.aggregation.row_sums import mean_of
 from fflbench.defenses.aggregation.statistics import with_statistics
 from fflbench.defenses.privacy.clip import lengths, median_of, shortening
 

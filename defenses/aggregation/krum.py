@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
 from fflbench.defenses.aggregation.distances import squared_distances
+from fflbench.defenses.aggregation.row_sums import mean_of
 
 Count = Annotated[int, Field(ge=0)]
 

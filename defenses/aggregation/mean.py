@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from fflbench.contracts import Aggregate, Aggregator, Pipeline, Round, Upload, Visibility
+from fflbench.defenses.aggregation.row_sums import mean_of
 
 FEDAVG = Pipeline(("mean",), "Federated averaging: the mean of the updates, no defense.", "https://arxiv.org/abs/1602.05629")
 
@@ -27,7 +28,7 @@ class Mean(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         if not self.weighted or upload.visibility is Visibility.SUM:
-            return Aggregate(upload.rows.mean(0))
+            return Aggregate(mean_of(upload.rows))
         sizes = [float(round.weights[peer]) for peer in upload.peers]
         weights = torch.tensor(sizes, device=upload.rows.device)
         return Aggregate(weights / weights.sum() @ upload.rows)

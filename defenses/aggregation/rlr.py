@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
-from fflbench.defenses.aggregation.native_rows import sign_sums
+from fflbench.defenses.aggregation.row_sums import mean_of, sign_sums
 from fflbench.defenses.aggregation.statistics import with_statistics
 
 
@@ -33,7 +33,7 @@ class RobustLearningRate(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         rows = upload.rows[:, round.layout.trainable]
-        mean, agreed = rows.mean(0), sign_sums(rows).abs()
+        mean, agreed = mean_of(rows), sign_sums(rows).abs()
         threshold = min(self._threshold(round.tolerated), len(rows))
         return Aggregate(with_statistics(torch.where(agreed >= threshold, mean, -mean), upload.rows, round.layout))
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.blocks import columns_at_once, mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
+from fflbench.defenses.aggregation.row_sums import mean_of
 from fflbench.defenses.aggregation.statistics import with_statistics
 from fflbench.defenses.privacy.clip import lengths, median_of, shortening
 
@@ -53,11 +53,11 @@ class SignGuard(Aggregator):
 
 def sign_shares(rows: Tensor, drawn: Tensor) -> NDArray[np.float64]:
     """The shares [n, 3] of positive, zero and negative entries among the `drawn` columns."""
-    counts = torch.zeros(len(rows), 3, dtype=torch.float64, device=rows.device)
-    for part in torch.split(drawn, columns_at_once(rows)):
-        block = rows[:, part]
-        counts += torch.stack([(block > 0).sum(1), (block == 0).sum(1), (block < 0).sum(1)], dim=1)
-    shares: NDArray[np.float64] = (counts / len(drawn)).cpu().numpy()
+    found, ordered = [], drawn.sort().values
+    for row in rows:
+        values = row[ordered]
+        found.append(torch.stack([(values > 0).sum(), (values == 0).sum(), (values < 0).sum()]))
+    shares: NDArray[np.float64] = (torch.stack(found).double() / len(drawn)).cpu().numpy()
     return shares
 
 

@@ -12,8 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
+from fflbench.defenses.aggregation.row_sums import mean_of
 from fflbench.defenses.aggregation.tolerance import Tolerance
 
 

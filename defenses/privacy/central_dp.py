@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 
-from fflbench.blocks import mean_of
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload, Visibility
+from fflbench.defenses.aggregation.row_sums import mean_of
 from fflbench.defenses.privacy.accountant import epsilon
 from fflbench.defenses.privacy.clip import lengths, shortening
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fflbench.blocks import by_rows
-from fflbench.defenses.aggregation.native_rows import summed
+from fflbench.defenses.aggregation.row_sums import summed
 
 
 def lengths(rows: Tensor) -> Tensor:

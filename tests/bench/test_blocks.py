@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fflbench.blocks import by_columns, by_rows, column_blocks, mean_of, row_blocks
+from fflbench.blocks import by_columns, by_rows, column_blocks, row_blocks
+from fflbench.defenses.aggregation.row_sums import mean_of
 
 
 @pytest.fixture(autouse=True)

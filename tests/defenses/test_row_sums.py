@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from fflbench import extension
 from fflbench.defenses.aggregation.distances import distances_to, products_with
 from fflbench.defenses.aggregation.meamed import mean_near_median
-from fflbench.defenses.aggregation.native_rows import sign_sums, summed
+from fflbench.defenses.aggregation.row_sums import mean_of, sign_sums, summed
 from fflbench.defenses.privacy.clip import lengths
 from tests.defenses.flavours import only
 
 needs_native = pytest.mark.skipif(not extension.FLAVOURS, reason="the native code was not built")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """On several torch adds in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def lying_apart(n: int, d: int, seed: int) -> Tensor:
@@ -70,6 +81,37 @@ def test_signs_are_counted_exactly(n: int, d: int, seed: int) -> None:
     for flavours in ((), *((flavour,) for flavour in extension.FLAVOURS)):
         with only(*flavours):
             assert torch.equal(sign_sums(rows), rows.sign().sum(0))
+
+
+@needs_native
+@pytest.mark.usefixtures("one_thread")
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(n=st.integers(1, 600), d=st.integers(1, 3000), seed=st.integers(0, 999), data=st.data())
+def test_means_are_those_of_torch_bit_for_bit(n: int, d: int, seed: int, data: st.DataObject) -> None:
+    rows = lying_apart(n, d, seed)
+    kept = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=40))
+    for flavour in extension.FLAVOURS:
+        with only(flavour):
+            assert torch.equal(mean_of(rows), rows.mean(0))
+            assert torch.equal(mean_of(rows, kept), rows[kept].mean(0))
+
+
+@needs_native
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("n", [4096, 4097, 5000, 70_000])
+def test_means_of_very_many_rows(n: int) -> None:
+    rows = torch.randn(n, 70)
+    assert torch.equal(mean_of(rows), rows.mean(0))
+
+
+def test_means_of_what_is_not_finite() -> None:
+    rows = torch.zeros(20, 130)
+    rows[3, 5], rows[4, 5], rows[7, 100], rows[1, 129] = torch.inf, -torch.inf, torch.inf, torch.nan
+    found = mean_of(rows)
+    assert found[5].isnan()
+    assert found[100] == torch.inf
+    assert found[129].isnan()
+    assert found.nan_to_num().count_nonzero() == 1
 
 
 @needs_native
