@@ -226,19 +226,21 @@ void votes(const py::array_t<float>& rows, Floats& to, const std::string& flavou
   kernels.votes(matrix, results);
 }
 
-// The mean of the chosen rows, of as many columns as make whole registers of every processor.
-void mean(const py::array_t<float>& rows, const Integers& chosen, Floats& to, const std::string& flavour) {
+// The means of some sets of rows, of as many columns as make whole registers of every processor.
+void means(const py::array_t<float>& rows, const Integers& chosen, py::array_t<float>& to, const std::string& flavour) {
   const Matrix matrix = matrix_of(rows);
   need(matrix.columns % GROUP == 0, "rows: need a multiple of 16 columns");
-  need(chosen.ndim() == 1 && chosen.size() >= 1, "chosen: need at least one");
+  need(chosen.ndim() == 2 && chosen.size() >= 1, "chosen: need [sets, rows], and at least one");
   for (long i = 0; i < chosen.size(); ++i)
     need(chosen.data()[i] >= 0 && chosen.data()[i] < matrix.count, "chosen: found a row that does not exist");
-  need(to.writeable() && to.size() == matrix.columns, "to: need a place for every result");
+  const long sets = long(chosen.shape(0)), count = long(chosen.shape(1));
+  const Matrix results = matrix_of(to);
+  need(to.writeable() && results.count == sets && results.columns == matrix.columns, "to: need a place for every result");
   const Kernels& kernels = kernels_of(flavour);
   const std::vector<long> which(chosen.data(), chosen.data() + chosen.size());
-  float* results = to.mutable_data();
+  float* first = to.mutable_data();
   const py::gil_scoped_release released;
-  kernels.mean(matrix, which.data(), long(which.size()), results);
+  for (long set = 0; set < sets; ++set) kernels.mean(matrix, which.data() + set * count, count, first + set * results.stride);
 }
 
 // Inner products of rows as seen from an origin, or from their mean where there is none.
@@ -326,7 +328,7 @@ PYBIND11_MODULE(_native, module) {
              "flavour"_a);
   module.def("summed", &summed, py::arg("rows").noconvert(), py::arg("point").none(true), py::kw_only(), "products"_a, "flavour"_a);
   module.def("votes", &votes, py::arg("rows").noconvert(), py::arg("to").noconvert(), "flavour"_a);
-  module.def("mean", &mean, py::arg("rows").noconvert(), py::arg("chosen").noconvert(), py::arg("to").noconvert(),
+  module.def("means", &means, py::arg("rows").noconvert(), py::arg("chosen").noconvert(), py::arg("to").noconvert(),
              "flavour"_a);
   module.def("gram", &gram, py::arg("rows").noconvert(), py::arg("origin").none(true), "flavour"_a);
   module.def("swap", &swap, py::arg("first").noconvert(), py::arg("second").noconvert(), py::arg("words").noconvert(),

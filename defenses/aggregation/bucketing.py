@@ -10,7 +10,7 @@ from pydantic import Field
 
 from fflbench.blocks import column_blocks
 from fflbench.contracts import PreAggregator, Round, TaskView, Upload
-from fflbench.defenses.aggregation.row_sums import mean_of
+from fflbench.defenses.aggregation.row_sums import mean_of, means_of
 
 
 @dataclass
@@ -35,8 +35,13 @@ class Bucketing(PreAggregator):
         return -(-uploads // self.size)
 
     def transform(self, upload: Upload, round: Round) -> Upload:
-        order = round.rng.at("bucketing").numpy().permutation(len(upload.rows)).tolist()
-        buckets = [order[begin : begin + self.size] for begin in range(0, len(order), self.size)]
+        order = torch.from_numpy(round.rng.at("bucketing").numpy().permutation(len(upload.rows)))
+        whole = len(order) // self.size * self.size
+        alike, rest = order[:whole].reshape(-1, self.size), order[whole:]
+        first = [*alike[:, 0].tolist(), *rest[:1].tolist()]
         for block in column_blocks(upload.rows):
-            block[: len(buckets)] = torch.stack([mean_of(block, bucket) for bucket in buckets])
-        return replace(upload, rows=upload.rows[: len(buckets)], peers=tuple(upload.peers[bucket[0]] for bucket in buckets))
+            means = means_of(block, alike)
+            if len(rest):
+                means = torch.cat([means, mean_of(block, rest)[None]])
+            block[: len(means)] = means
+        return replace(upload, rows=upload.rows[: len(first)], peers=tuple(upload.peers[i] for i in first))

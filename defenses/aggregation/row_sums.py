@@ -39,14 +39,22 @@ def sign_sums(rows: Tensor) -> Tensor:
 def mean_of(rows: Tensor, kept: Tensor | Sequence[int] | None = None, factors: Tensor | None = None) -> Tensor:
     """The mean [d] of rows [n, d] or of the `kept` ones, row i of them times `factors[i]` where these are given; to the last
     bit what torch comes to on one thread."""
-    index = torch.arange(len(rows)) if kept is None else torch.as_tensor(kept, dtype=torch.long)
+    index = torch.arange(len(rows)) if kept is None else torch.as_tensor(kept, dtype=torch.long).cpu()
     if factors is not None:
         return by_columns(rows, lambda block: (block[index.to(rows.device)] * factors[:, None]).mean(0))
+    if extension.FLAVOURS and as_native(rows) is not None and rows.shape[1] >= ALIKE:
+        return means_of(rows, index[None])[0]
+    return by_columns(rows, lambda block: (block if kept is None else block[index.to(rows.device)]).mean(0))
+
+
+def means_of(rows: Tensor, sets: Tensor) -> Tensor:
+    """The means [s, d] of some `sets` [s, k] of rows [n, d], to the last bit what torch comes to on one thread."""
     values, whole = as_native(rows), rows.shape[1] // ALIKE * ALIKE
-    if not extension.FLAVOURS or values is None or not whole or not len(index):
-        return by_columns(rows, lambda block: (block if kept is None else block[index.to(rows.device)]).mean(0))
-    mean = rows.new_empty(rows.shape[1])
-    extension.native.mean(values[:, :whole], index.cpu().numpy(), mean[:whole].numpy(), extension.FLAVOURS[0])
-    if whole < len(mean):
-        mean[whole:] = rows[index, whole - ALIKE :].mean(0)[ALIKE:]
-    return mean
+    if not extension.FLAVOURS or values is None or not whole or not sets.numel():
+        every = [rows[chosen.to(rows.device)].mean(0) for chosen in sets]
+        return torch.stack(every) if every else rows[:0]
+    means = rows.new_empty(len(sets), rows.shape[1])
+    extension.native.means(values[:, :whole], sets.numpy(), means[:, :whole].numpy(), extension.FLAVOURS[0])
+    for mean, chosen in zip(means[:, whole:], sets, strict=True):
+        mean.copy_(rows[chosen, whole - ALIKE :].mean(0)[ALIKE:])
+    return means
