@@ -68,6 +68,7 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::near_median,
     FFL_FLAVOUR::gram,
     FFL_FLAVOUR::summed<FFL_FLAVOUR::Squares>,
+    FFL_FLAVOUR::summed<FFL_FLAVOUR::Distances>,
     FFL_FLAVOUR::summed<FFL_FLAVOUR::Products>,
     FFL_FLAVOUR::votes,
     FFL_FLAVOUR::mean,

@@ -55,6 +55,7 @@ struct Kernels {
   bool (*near_median)(const Matrix& rows, const Network&, long count, long stretch, float* buffer, float* to);
   void (*gram)(const Matrix& rows, const float* origin, long stretch, float* buffer, double* to);
   void (*squares)(const Matrix& rows, const float* point, double* lanes, double* to);
+  void (*distances)(const Matrix& rows, const float* point, double* lanes, double* to);
   void (*products)(const Matrix& rows, const float* point, double* lanes, double* to);
   void (*votes)(const Matrix& rows, float* to);
   void (*mean)(const Matrix& rows, const long* chosen, long count, float* to);

@@ -2,11 +2,19 @@
 // processors add in the same order.
 namespace FFL_FLAVOUR {
 
+constexpr long POINTWISE = 1 << 12;  // Columns at once: the point's part stays in the nearest cache.
 constexpr int HALF = WIDTH / 2;
 typedef float Half __attribute__((vector_size(HALF * sizeof(float))));
 typedef double Wide __attribute__((vector_size(HALF * sizeof(double))));
 
-struct Squares {  // Of what lies between a row and a point.
+struct Squares {  // Without a point.
+  template <class T>
+  FFL_INLINE static T of(T value, T) {
+    return value * value;
+  }
+};
+
+struct Distances {  // Squared.
   template <class T>
   FFL_INLINE static T of(T value, T point) {
     return (value - point) * (value - point);
@@ -32,24 +40,23 @@ FFL_INLINE void add_terms(const float* row, const float* point, long width, doub
   for (; at + LANES <= width; at += LANES) {
     FFL_UNROLL
     for (int k = 0; k < LANES / HALF; ++k) sums[k] += Term::of(wide(row + at + k * HALF), wide(point + at + k * HALF));
+    expect(row + at + POINTWISE);
   }
   FFL_UNROLL
   for (int k = 0; k < LANES / HALF; ++k) store_as(lanes + k * HALF, sums[k]);
   for (int lane = 0; at < width; ++at, ++lane) lanes[lane] += Term::of(double(row[at]), double(point[at]));
 }
 
-constexpr long POINTWISE = 1 << 12;  // Columns at once: the point's part stays in the nearest cache.
-alignas(64) const float ORIGIN[POINTWISE] = {};
-
-// One sum for each row; the point is the origin where there is none. `lanes` has room for LANES numbers a row.
+// One sum for each row. `lanes` has room for LANES numbers of each.
 template <class Term>
 inline void summed(const Matrix& rows, const float* point, double* lanes, double* to) {
   std::memset(lanes, 0, rows.count * LANES * sizeof(double));
   for (long begin = 0; begin < rows.columns; begin += POINTWISE) {
     const long width = rows.columns - begin < POINTWISE ? rows.columns - begin : POINTWISE;
-    const float* part = point ? point + begin : ORIGIN;
-    for (long row = 0; row < rows.count; ++row)
-      add_terms<Term>(rows.values + row * rows.stride + begin, part, width, lanes + row * LANES);
+    for (long row = 0; row < rows.count; ++row) {
+      const float* from = rows.values + row * rows.stride + begin;
+      add_terms<Term>(from, point ? point + begin : from, width, lanes + row * LANES);
+    }
   }
   for (long row = 0; row < rows.count; ++row) {
     double* own = lanes + row * LANES;
@@ -73,6 +80,7 @@ inline void votes(const Matrix& rows, float* to) {
         const V values = load(from + at);
         const I more = values > all(0.0f), less = values < all(0.0f);
         store_as(sums + at, load_as<I>(sums + at) - more + less);
+        expect(from + at + STRETCH);
       }
       for (; at < width; ++at) sums[at] += (from[at] > 0) - (from[at] < 0);
     }

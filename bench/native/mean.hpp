@@ -2,7 +2,7 @@
 // a step of rows, of a step of such sums, and so on.
 namespace FFL_FLAVOUR {
 
-constexpr int LEVELS = 4;
+constexpr int MOST_LEVELS = 4;
 constexpr long MEANWISE = 1 << 10;  // Columns at once: the sums of all levels stay in the nearest cache.
 
 template <int COUNT>
@@ -12,7 +12,10 @@ FFL_INLINE void add_rows(const Matrix& rows, const long* chosen, long begin, lon
   for (long at = 0; at < width; at += WIDTH) {
     V sum = load(sums + at);
     FFL_UNROLL
-    for (int row = 0; row < COUNT; ++row) sum += load(from[row] + at);
+    for (int row = 0; row < COUNT; ++row) {
+      sum += load(from[row] + at);
+      expect(from[row] + at + MEANWISE);
+    }
     store(sums + at, sum);
   }
 }
@@ -25,16 +28,18 @@ FFL_INLINE void add_to(float* upper, const float* lower, long width) {
 inline void mean(const Matrix& rows, const long* chosen, long count, float* to) {
   int power = 0;
   while (1L << power < count) ++power;
-  power = power / LEVELS > 4 ? power / LEVELS : 4;
+  power = power / MOST_LEVELS > 4 ? power / MOST_LEVELS : 4;
   const long step = 1L << power;
-  float sums[LEVELS][MEANWISE];
+  int levels = 1;
+  for (long full = step; full <= count && levels < MOST_LEVELS; full *= step) ++levels;
+  float sums[MOST_LEVELS][MEANWISE];
   for (long begin = 0; begin < rows.columns; begin += MEANWISE) {
     const long width = rows.columns - begin < MEANWISE ? rows.columns - begin : MEANWISE;
-    std::memset(sums, 0, sizeof sums);
+    for (int level = 0; level < levels; ++level) std::memset(sums[level], 0, width * sizeof(float));
     long row = 0;
     while (row + step <= count) {
       for (const long end = row + step; row < end; row += 4) add_rows<4>(rows, chosen + row, begin, width, sums[0]);
-      for (int level = 1; level < LEVELS; ++level) {
+      for (int level = 1; level < levels; ++level) {
         add_to(sums[level], sums[level - 1], width);
         std::memset(sums[level - 1], 0, width * sizeof(float));
         if (row & ((step - 1) << (level * power))) break;
@@ -42,7 +47,7 @@ inline void mean(const Matrix& rows, const long* chosen, long count, float* to) 
     }
     for (; row + 4 <= count; row += 4) add_rows<4>(rows, chosen + row, begin, width, sums[0]);
     for (; row < count; ++row) add_rows<1>(rows, chosen + row, begin, width, sums[0]);
-    for (int level = 1; level < LEVELS; ++level) add_to(sums[0], sums[level], width);
+    for (int level = 1; level < levels; ++level) add_to(sums[0], sums[level], width);
     for (long at = 0; at < width; at += WIDTH) store(to + begin + at, load(sums[0] + at) / all(float(count)));
   }
 }

@@ -201,18 +201,19 @@ bool near_median(const py::array_t<float>& rows, const Comparators& network, lon
   return kernels.near_median(matrix, network_of(network), count, stretch, buffer.get(), results);
 }
 
-// For every row its squared distance to a point, or its product with it; the point is the origin where there is none.
+// For every row its squared distance to a point, without one its squared length; or its product with the point.
 Doubles summed(const py::array_t<float>& rows, const std::optional<Floats>& point, bool products,
                const std::string& flavour) {
   const Matrix matrix = matrix_of(rows);
   need(!point || (point->ndim() == 1 && point->size() == matrix.columns), "point: needs as many entries as a row has");
+  need(point || !products, "point: a product needs one");
   const Kernels& kernels = kernels_of(flavour);
   Doubles sums(matrix.count);
   std::vector<double> lanes(matrix.count * GROUP);
   double* to = sums.mutable_data();
   const float* from = point ? point->data() : nullptr;
   const py::gil_scoped_release released;
-  (products ? kernels.products : kernels.squares)(matrix, from, lanes.data(), to);
+  (products ? kernels.products : from ? kernels.distances : kernels.squares)(matrix, from, lanes.data(), to);
   return sums;
 }
 

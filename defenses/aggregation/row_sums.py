@@ -17,8 +17,8 @@ which native code leaves to it."""
 
 
 def summed(rows: Tensor, point: Tensor | None, *, products: bool = False) -> Tensor | None:
-    """The squared distance [n] float64 of each of rows [n, d] to a point [d], or its product with it; without one to the
-    origin. None where native code cannot, or is not to be used because it adds in another order than torch."""
+    """The squared distance [n] float64 of each of rows [n, d] to a point [d], or its product with it; without one its
+    squared length. None where native code cannot, or is not to be used because it adds in another order than torch."""
     flavour, values = extension.inexact(), as_native(rows)
     if flavour is None or values is None:
         return None
