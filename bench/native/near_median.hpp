@@ -18,22 +18,15 @@ FFL_INLINE V mean_near_middle(const float* ordered, long apart, long rows, long 
   return sum / all(float(count));
 }
 
-// Returns whether there was no NaN. The network sorts; the buffer is that of a selection.
+// The network sorts; stretch and buffer are those of a selection.
 inline bool near_median(const Matrix& rows, const Network& network, long count, long stretch, float* buffer, float* to) {
-  const long apart = stretch + LANES;
-  I found = whole(0);
-  for (long begin = 0; begin < rows.columns; begin += stretch) {
-    const long width = rows.columns - begin < stretch ? rows.columns - begin : stretch;
-    const long padded = (width + WIDEST - 1) / WIDEST * WIDEST;
-    found = take(rows, begin, width, padded, apart, buffer, found);
-    for (long at = 0; at < padded; at += WIDEST) compare<WIDEST>(network, apart, buffer + at);
+  return selected<WIDEST>(rows, network, stretch, buffer, [&](long begin, long width, long apart) {
     for (long at = 0; at < width; at += WIDTH) {
       const V mean = mean_near_middle(buffer + at, apart, rows.count, count);
       const long left = width - at < WIDTH ? width - at : WIDTH;
       std::memcpy(to + begin + at, &mean, left * sizeof(float));
     }
-  }
-  return !any(found);
+  });
 }
 
 }  // namespace FFL_FLAVOUR

@@ -65,8 +65,10 @@ inline void give(const Network& network, const float* buffer, long apart, long w
   }
 }
 
-template <int COLUMNS>
-FFL_INLINE bool ranked_by(const Matrix& rows, const Network& network, bool mean, long stretch, float* buffer, float* to) {
+// `give(begin, width, apart)` takes what it wants of a stretch once the network is done with it. Returns whether there was no
+// NaN, which a network of minima and maxima loses.
+template <int COLUMNS, class Give>
+FFL_INLINE bool selected(const Matrix& rows, const Network& network, long stretch, float* buffer, const Give& give) {
   const long apart = stretch + LANES;  // Not a power of two: rows would drive each other out of the cache.
   I found = whole(0);
   for (long begin = 0; begin < rows.columns; begin += stretch) {
@@ -74,18 +76,20 @@ FFL_INLINE bool ranked_by(const Matrix& rows, const Network& network, bool mean,
     const long padded = (width + COLUMNS - 1) / COLUMNS * COLUMNS;
     found = take(rows, begin, width, padded, apart, buffer, found);
     for (long at = 0; at < padded; at += COLUMNS) compare<COLUMNS>(network, apart, buffer + at);
-    give(network, buffer, apart, width, mean, to + begin, rows.columns);
+    give(begin, width, apart);
   }
   for (int lane = 0; lane < WIDTH; ++lane)
     if (found[lane]) return false;
   return true;
 }
 
-// Returns whether there was no NaN, which a network of minima and maxima loses. `stretch` is a multiple of WIDEST; the buffer
-// holds as many columns and LANES more of every row.
+// `stretch` is a multiple of WIDEST; the buffer holds as many columns and LANES more of every row.
 inline bool ranked(const Matrix& rows, const Network& network, bool mean, long stretch, float* buffer, float* to) {
-  return rows.count <= 100 ? ranked_by<WIDEST>(rows, network, mean, stretch, buffer, to)
-                           : ranked_by<LANES>(rows, network, mean, stretch, buffer, to);
+  const auto given = [&](long begin, long width, long apart) {
+    give(network, buffer, apart, width, mean, to + begin, rows.columns);
+  };
+  return rows.count <= 100 ? selected<WIDEST>(rows, network, stretch, buffer, given)
+                           : selected<LANES>(rows, network, stretch, buffer, given);
 }
 
 }  // namespace FFL_FLAVOUR
