@@ -15,6 +15,9 @@ ALIKE = 64
 """In as many columns side by side torch adds up every column in the same order; in what is left over behind them in another,
 which native code leaves to it."""
 
+SMALL = 1 << 20
+"""So many numbers stay in a cache, where torch's order of reading them costs nothing."""
+
 
 def summed(rows: Tensor, point: Tensor | None, *, products: bool = False) -> Tensor | None:
     """The squared distance [n] float64 of each of rows [n, d] to a point [d], or its product with it; without one its
@@ -39,6 +42,8 @@ def sign_sums(rows: Tensor) -> Tensor:
 def mean_of(rows: Tensor, kept: Tensor | Sequence[int] | None = None, factors: Tensor | None = None) -> Tensor:
     """The mean [d] of rows [n, d] or of the `kept` ones, row i of them times `factors[i]` where these are given; to the last
     bit what torch comes to on one thread."""
+    if kept is None and factors is None and rows.numel() < SMALL:
+        return rows.mean(0)
     index = torch.arange(len(rows)) if kept is None else torch.as_tensor(kept, dtype=torch.long).cpu()
     if factors is not None:
         return by_columns(rows, lambda block: (block[index.to(rows.device)] * factors[:, None]).mean(0))
