@@ -25,7 +25,6 @@ PAGE, KEPT = ROOT / "docs" / "performance.md", ROOT / "docs" / "runs" / "benchma
 PICTURE = ROOT / "docs" / "images" / "scaling.svg"
 SUITES = ("robustness-core", "reconstruction-core", "ffl-privacy", "paper")
 OURS = ("native", "ours")
-SIZES = [(n, d) for n in (20, 50, 100, 1000) for d in (100_000, 1_000_000) if n < 1000 or d < 1_000_000]
 HEADS = ("work", "ours", "without native code", "another way", "", "ours is faster", "without native code")
 
 
@@ -65,11 +64,11 @@ def condensed(measured: dict[str, Any]) -> dict[str, Any]:
     curves by what they grow with."""
     works: dict[str, dict[str, float]] = defaultdict(dict)
     curves: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-    rules: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    by_rule: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for one in measured["benchmarks"]:
         more, seconds = one["extra_info"], one["stats"]["median"]
         if "rule" in more:
-            rules[more["rule"]][f"{more['uploads']} x {more['parameters']}"][more["way"]] = seconds
+            by_rule[more["rule"]][f"{more['uploads']} x {more['parameters']}"][more["way"]] = seconds
         elif "way" in more:
             works[one["group"]][more["way"]] = seconds
         elif "curve" in more:
@@ -78,18 +77,17 @@ def condensed(measured: dict[str, Any]) -> dict[str, Any]:
         "commit": measured["commit_info"]["id"],
         "processor": measured["machine_info"]["cpu"]["brand_raw"],
         "works": works,
-        "rules": rules,
+        "rules": by_rule,
         "curves": curves,
     }
 
 
 def with_later(kept: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     """What was kept, with works and rules that were measured in a later run, each with all its ways in one."""
-    anew = [*part["works"], *(["every rule"] if part["rules"] else [])]
+    anew = [*part["works"], *(f"rules, {rule}" for rule in part["rules"])]
     later = {work: origin for work, origin in kept.get("later", {}).items() if work not in anew}
     later |= {work: {"commit": part["commit"], "processor": part["processor"]} for work in anew}
-    rules = kept.get("rules", {}) | part["rules"]
-    return kept | {"works": kept["works"] | part["works"], "rules": rules, "later": later}
+    return kept | {"works": kept["works"] | part["works"], "rules": kept["rules"] | part["rules"], "later": later}
 
 
 def table(kept: dict[str, Any]) -> str:
@@ -109,10 +107,14 @@ def table(kept: dict[str, Any]) -> str:
 def rules(kept: dict[str, Any]) -> str:
     """Every rule at every size: how long it takes, how often the usual way takes that, and in parentheses how often without
     native code; fastest beside the usual way first."""
-    found = kept.get("rules", {})
-    rows = [f"| rule | {' | '.join(f'{n:,} of {d:,}' for n, d in SIZES)} |", "|---" * (len(SIZES) + 1) + "|"]
+    found = kept["rules"]
+    sizes = sorted(
+        {size for measured in found.values() for size in measured}, key=lambda size: [*map(int, size.split(" x "))]
+    )
+    heads = ["{:,} of {:,}".format(*map(int, size.split(" x "))) for size in sizes]
+    rows = [f"| rule | {' | '.join(heads)} |", "|---" * (len(sizes) + 1) + "|"]
     for rule in sorted(found, key=lambda rule: (-_gain(found[rule]), rule)):
-        rows.append(f"| {rule} | {' | '.join(_cell(found[rule].get(f'{n} x {d}', {})) for n, d in SIZES)} |")
+        rows.append(f"| {rule} | {' | '.join(_cell(found[rule].get(size, {})) for size in sizes)} |")
     return "\n".join(rows)
 
 

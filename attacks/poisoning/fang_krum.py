@@ -13,7 +13,7 @@ from fflbench.attacks.poisoning.deviation import distances_between
 from fflbench.attacks.poisoning.visible import sent_by_all, visible_rows
 from fflbench.blocks import by_rows
 from fflbench.contracts import Knowledge, PoisoningAttack, Round
-from fflbench.defenses.privacy.clip import lengths
+from fflbench.defenses.aggregation.row_sums import lengths
 
 
 @dataclass

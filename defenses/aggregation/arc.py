@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fflbench.contracts import PreAggregator, Round, Upload
+from fflbench.defenses.aggregation.row_sums import lengths
 from fflbench.defenses.aggregation.tolerance import Tolerance
-from fflbench.defenses.privacy.clip import clip, lengths
+from fflbench.defenses.privacy.clip import clip
 
 
 @dataclass

@@ -38,7 +38,7 @@ class Bucketing(PreAggregator):
         order = torch.from_numpy(round.rng.at("bucketing").numpy().permutation(len(upload.rows)))
         whole = len(order) // self.size * self.size
         alike, rest = order[:whole].reshape(-1, self.size), order[whole:]
-        first = [*alike[:, 0].tolist(), *rest[:1].tolist()]
+        first = order[:: self.size].tolist()
         for block in column_blocks(upload.rows):
             means = means_of(block, alike)
             if len(rest):

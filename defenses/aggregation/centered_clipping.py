@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
-from fflbench.defenses.aggregation.distances import distances_to
+from fflbench.defenses.aggregation.row_sums import distances_to
 from fflbench.defenses.aggregation.statistics import with_statistics
 
 

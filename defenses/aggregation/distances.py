@@ -10,16 +10,13 @@ from torch import Tensor
 from fflbench import extension
 from fflbench.blocks import columns_at_once
 from fflbench.defenses.aggregation.native_rows import as_native
-from fflbench.defenses.aggregation.row_sums import summed
+from fflbench.defenses.aggregation.row_sums import BLOCK
 
 _CANCELLED, _CANCELLED_NATIVE = 1e-9, 1e-3
 """Below this share of the norms, a distance from inner products has lost its digits."""
 
 _TINY = 1e-24
 """Squares below this leave the range of single precision."""
-
-BLOCK = 1 << 16
-"""How many columns are worked on in double precision at once."""
 
 
 def squared_distances(rows: Tensor, block: int = BLOCK) -> Tensor:
@@ -96,26 +93,6 @@ def inner_products(rows: Tensor, origin: Tensor | None = None, block: int = BLOC
             wide = wide - origin[begin : begin + block].double()
         gram += wide @ wide.T
     return _symmetric(gram)
-
-
-def distances_to(rows: Tensor, point: Tensor, block: int = BLOCK) -> Tensor:
-    """The distance [n] float64 of each row [n, d] to a point [d]."""
-    if (found := summed(rows, point)) is not None:
-        return found.sqrt()
-    squares = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
-    block = min(block, columns_at_once(rows))
-    for begin in range(0, rows.shape[1], block):
-        part = slice(begin, begin + block)
-        squares += (rows[:, part].double() - point[part].double()).square().sum(1)
-    return squares.sqrt()
-
-
-def products_with(rows: Tensor, point: Tensor) -> Tensor:
-    """The product [n] float64 of each row [n, d] with a point [d]."""
-    if (found := summed(rows, point, products=True)) is not None:
-        return found
-    wide = point.double()
-    return torch.stack([row.double() @ wide for row in rows])
 
 
 def central_row(distances: Tensor) -> int:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
 from fflbench.defenses.aggregation.distances import inner_products
-from fflbench.defenses.aggregation.row_sums import mean_of
+from fflbench.defenses.aggregation.row_sums import lengths, scaled_mean_of
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import lengths, median_of, shortening
+from fflbench.defenses.privacy.clip import median_of, shortening
 
 
 @dataclass
@@ -39,7 +39,7 @@ class FLAME(Aggregator):
         kept = majority_cluster(cosine_distances(rows, -round.global_vector[trained]))
         chosen = kept.nonzero()[0].tolist()
         trust = dict(zip(upload.peers, kept.astype(float).tolist(), strict=True))
-        mean = mean_of(rows, chosen, shortening(norms, usual).to(rows.dtype)[chosen])
+        mean = scaled_mean_of(rows, chosen, shortening(norms, usual)[chosen])
         generator = round.rng.at("flame").torch(mean.device)
         noisy = mean + torch.empty_like(mean).normal_(0, 1, generator=generator) * (self.noise * usual)
         return Aggregate(with_statistics(noisy, upload.rows, round.layout, chosen), trust)

@@ -12,9 +12,8 @@ from pydantic import Field
 from torch import Tensor
 
 from fflbench.contracts import Aggregate, Aggregator, Layout, Round, TaskView, Upload, Visibility
-from fflbench.defenses.aggregation.distances import distances_to
 from fflbench.defenses.aggregation.gap import is_split, upper_group
-from fflbench.defenses.aggregation.row_sums import mean_of
+from fflbench.defenses.aggregation.row_sums import distances_to, mean_of
 from fflbench.defenses.aggregation.statistics import with_statistics
 from fflbench.duration import Duration
 

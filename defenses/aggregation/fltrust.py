@@ -8,9 +8,8 @@ from typing import ClassVar
 import torch
 
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, UnfitError, Upload
-from fflbench.defenses.aggregation.distances import products_with
+from fflbench.defenses.aggregation.row_sums import lengths, products_with
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import lengths
 
 NO_ROOT = "needs examples of the server's own, the task has none; set root_examples (the paper: 100)"
 

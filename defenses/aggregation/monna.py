@@ -9,9 +9,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from fflbench.contracts import Aggregate, Aggregator, Rng, Round, TaskView, Upload, Visibility
-from fflbench.defenses.aggregation.distances import distances_to
 from fflbench.defenses.aggregation.median import coordinate_median
-from fflbench.defenses.aggregation.row_sums import mean_of
+from fflbench.defenses.aggregation.row_sums import distances_to, mean_of
 from fflbench.defenses.aggregation.tolerance import Tolerance
 
 

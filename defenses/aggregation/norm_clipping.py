@@ -9,8 +9,9 @@ import torch
 from pydantic import Field
 
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
+from fflbench.defenses.aggregation.row_sums import lengths
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import lengths, median_of, shortening
+from fflbench.defenses.privacy.clip import median_of, shortening
 
 
 @dataclass

@@ -8,15 +8,45 @@ import torch
 from torch import Tensor
 
 from fflbench import extension
-from fflbench.blocks import by_columns
+from fflbench.blocks import by_columns, by_rows, columns_at_once
 from fflbench.defenses.aggregation.native_rows import as_native
 
 ALIKE = 64
 """In as many columns side by side torch adds up every column in the same order; in what is left over behind them in another,
 which native code leaves to it."""
 
+BLOCK = 1 << 16
+"""How many columns torch works on in double precision at once."""
+
 SMALL = 1 << 20
 """So many numbers stay in a cache, where torch's order of reading them costs nothing."""
+
+
+def lengths(rows: Tensor) -> Tensor:
+    """The L2 norm [n] of rows [n, d], in double precision: squares of large entries overflow in single."""
+    if (found := summed(rows, None)) is not None:
+        return found.sqrt()
+    return by_rows(rows, lambda block: torch.linalg.vector_norm(block, dim=1, dtype=torch.float64))
+
+
+def distances_to(rows: Tensor, point: Tensor, block: int = BLOCK) -> Tensor:
+    """The distance [n] float64 of each row [n, d] to a point [d]."""
+    if (found := summed(rows, point)) is not None:
+        return found.sqrt()
+    squares = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+    block = min(block, columns_at_once(rows))
+    for begin in range(0, rows.shape[1], block):
+        part = slice(begin, begin + block)
+        squares += (rows[:, part].double() - point[part].double()).square().sum(1)
+    return squares.sqrt()
+
+
+def products_with(rows: Tensor, point: Tensor) -> Tensor:
+    """The product [n] float64 of each row [n, d] with a point [d]."""
+    if (found := summed(rows, point, products=True)) is not None:
+        return found
+    wide = point.double()
+    return torch.stack([row.double() @ wide for row in rows])
 
 
 def summed(rows: Tensor, point: Tensor | None, *, products: bool = False) -> Tensor | None:
@@ -39,27 +69,34 @@ def sign_sums(rows: Tensor) -> Tensor:
     return found
 
 
-def mean_of(rows: Tensor, kept: Tensor | Sequence[int] | None = None, factors: Tensor | None = None) -> Tensor:
-    """The mean [d] of rows [n, d] or of the `kept` ones, row i of them times `factors[i]` where these are given; to the last
-    bit what torch comes to on one thread."""
-    if kept is None and factors is None and rows.numel() < SMALL:
-        return rows.mean(0)
-    index = torch.arange(len(rows)) if kept is None else torch.as_tensor(kept, dtype=torch.long).cpu()
-    if factors is not None:
-        return by_columns(rows, lambda block: (block[index.to(rows.device)] * factors[:, None]).mean(0))
-    if extension.FLAVOURS and as_native(rows) is not None and rows.shape[1] >= ALIKE:
-        return means_of(rows, index[None])[0]
-    return by_columns(rows, lambda block: (block if kept is None else block[index.to(rows.device)]).mean(0))
+def mean_of(rows: Tensor, kept: Tensor | Sequence[int] | None = None) -> Tensor:
+    """The mean [d] of rows [n, d] or of the `kept` ones; to the last bit what torch comes to on one thread."""
+    if kept is None:
+        if rows.numel() < SMALL or not extension.FLAVOURS or as_native(rows) is None:
+            return rows.mean(0)
+        kept = range(len(rows))
+    return means_of(rows, torch.as_tensor(kept, dtype=torch.long)[None])[0]
+
+
+def scaled_mean_of(rows: Tensor, kept: Sequence[int], factors: Tensor) -> Tensor:
+    """The mean [d] of the `kept` of rows [n, d], each times its factor [k]."""
+    index, factors = torch.as_tensor(kept, dtype=torch.long, device=rows.device), factors.to(rows.dtype)[:, None]
+    return by_columns(rows, lambda block: (block[index] * factors).mean(0))
 
 
 def means_of(rows: Tensor, sets: Tensor) -> Tensor:
     """The means [s, d] of some `sets` [s, k] of rows [n, d], to the last bit what torch comes to on one thread."""
     values, whole = as_native(rows), rows.shape[1] // ALIKE * ALIKE
-    if not extension.FLAVOURS or values is None or not whole or not sets.numel():
-        every = [rows[chosen.to(rows.device)].mean(0) for chosen in sets]
-        return torch.stack(every) if every else rows[:0]
     means = rows.new_empty(len(sets), rows.shape[1])
+    if not extension.FLAVOURS or values is None or not whole or not sets.numel():
+        for mean, chosen in zip(means, sets.to(rows.device), strict=True):
+            mean.copy_(_mean_in_torch(rows, chosen))
+        return means
     extension.native.means(values[:, :whole], sets.numpy(), means[:, :whole].numpy(), extension.FLAVOURS[0])
     for mean, chosen in zip(means[:, whole:], sets, strict=True):
         mean.copy_(rows[chosen, whole - ALIKE :].mean(0)[ALIKE:])
     return means
+
+
+def _mean_in_torch(rows: Tensor, chosen: Tensor) -> Tensor:
+    return by_columns(rows, lambda block: block[chosen].mean(0))

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload
-from fflbench.defenses.aggregation.row_sums import sign_sums
+from fflbench.defenses.aggregation.row_sums import lengths, sign_sums
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import lengths, median_of
+from fflbench.defenses.privacy.clip import median_of
 
 
 @dataclass

@@ -12,9 +12,9 @@ from pydantic import Field
 from torch import Tensor
 
 from fflbench.contracts import Aggregate, Aggregator, Round, TaskView, Upload
-from fflbench.defenses.aggregation.row_sums import mean_of
+from fflbench.defenses.aggregation.row_sums import lengths, scaled_mean_of
 from fflbench.defenses.aggregation.statistics import with_statistics
-from fflbench.defenses.privacy.clip import lengths, median_of, shortening
+from fflbench.defenses.privacy.clip import median_of, shortening
 
 
 @dataclass
@@ -47,7 +47,7 @@ class SignGuard(Aggregator):
             kept = kept if kept.any() else fallback
         chosen = kept.nonzero()[0].tolist()
         trust = dict(zip(upload.peers, kept.astype(float).tolist(), strict=True))
-        mean = mean_of(rows, chosen, shortening(norms, usual).to(rows.dtype)[chosen])
+        mean = scaled_mean_of(rows, chosen, shortening(norms, usual)[chosen])
         return Aggregate(with_statistics(mean, upload.rows, round.layout, chosen), trust)
 
 

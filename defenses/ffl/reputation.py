@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from fflbench.blocks import by_columns, by_rows
 from fflbench.contracts import Aggregate, Aggregator, Layout, Rng, Round, Upload
 from fflbench.defenses.aggregation.median import coordinate_median
-from fflbench.defenses.privacy.clip import lengths
+from fflbench.defenses.aggregation.row_sums import lengths
 from fflbench.duration import Duration
 
 Vector = NDArray[np.float64]

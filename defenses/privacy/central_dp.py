@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 
 from fflbench.contracts import Aggregate, Aggregator, Round, Upload, Visibility
-from fflbench.defenses.aggregation.row_sums import mean_of
+from fflbench.defenses.aggregation.row_sums import lengths, scaled_mean_of
 from fflbench.defenses.privacy.accountant import epsilon
-from fflbench.defenses.privacy.clip import lengths, shortening
+from fflbench.defenses.privacy.clip import shortening
 
 
 @dataclass
@@ -35,8 +35,7 @@ class CentralDP(Aggregator):
 
     def aggregate(self, upload: Upload, round: Round) -> Aggregate:
         self.spent.append((len(round.peers), round.task.peers))
-        factors = shortening(lengths(upload.rows), self.clip).to(upload.rows.dtype)
-        mean = mean_of(upload.rows, range(len(upload.rows)), factors)
+        mean = scaled_mean_of(upload.rows, range(len(upload.rows)), shortening(lengths(upload.rows), self.clip))
         generator = round.rng.at("central-dp").torch(mean.device)
         scale = self.noise * self.clip / len(upload.rows)
         return Aggregate(mean + torch.empty_like(mean).normal_(0, scale, generator=generator))

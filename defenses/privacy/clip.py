@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from fflbench.blocks import by_rows
-from fflbench.defenses.aggregation.row_sums import summed
-
-
-def lengths(rows: Tensor) -> Tensor:
-    """The L2 norm [n] of rows [n, d], in double precision: squares of large entries overflow in single."""
-    if (found := summed(rows, None)) is not None:
-        return found.sqrt()
-    return by_rows(rows, lambda block: torch.linalg.vector_norm(block, dim=1, dtype=torch.float64))
+from fflbench.defenses.aggregation.row_sums import lengths
 
 
 def median_of(norms: Tensor) -> float:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fflbench.blocks import by_columns, by_rows, column_blocks, row_blocks
-from fflbench.defenses.aggregation.row_sums import mean_of
+from fflbench.defenses.aggregation.row_sums import mean_of, scaled_mean_of
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def test_blocks_change_no_bit(n: int, d: int) -> None:
     assert torch.equal(by_columns(rows, lambda block: block.mean(0)), rows.mean(0))
     assert torch.equal(by_rows(rows, lambda block: block.double().norm(dim=1)), rows.double().norm(dim=1))
     assert torch.equal(mean_of(rows, kept), rows[kept].mean(0))
-    assert torch.equal(mean_of(rows, kept, factors), (rows[kept] * factors[:, None]).mean(0))
+    assert torch.equal(scaled_mean_of(rows, kept, factors), (rows[kept] * factors[:, None]).mean(0))
 
 
 def test_blocks_are_small_and_cover_the_matrix() -> None:

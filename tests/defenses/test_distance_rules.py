@@ -13,11 +13,12 @@ from fflbench.composition import build_defense, resolve_defense
 from fflbench.contracts import Rng, Upload
 from fflbench.defenses.aggregation.bulyan import Bulyan, krum_in_turn
 from fflbench.defenses.aggregation.caf import CAF
-from fflbench.defenses.aggregation.distances import central_row, distances_to, inner_products, squared_distances
+from fflbench.defenses.aggregation.distances import central_row, inner_products, squared_distances
 from fflbench.defenses.aggregation.geometric_median import RFA, GeometricMedian
 from fflbench.defenses.aggregation.mda import MDA
 from fflbench.defenses.aggregation.meamed import MeaMed, mean_near_median
 from fflbench.defenses.aggregation.monna import MoNNA
+from fflbench.defenses.aggregation.row_sums import distances_to
 from fflbench.defenses.aggregation.smea import SMEA
 from fflbench.registry import load
 from tests.conftest import TASK

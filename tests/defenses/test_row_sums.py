@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fflbench import extension
-from fflbench.defenses.aggregation.distances import distances_to, products_with
 from fflbench.defenses.aggregation.meamed import mean_near_median
-from fflbench.defenses.aggregation.row_sums import mean_of, sign_sums, summed
-from fflbench.defenses.privacy.clip import lengths
+from fflbench.defenses.aggregation.row_sums import distances_to, lengths, mean_of, products_with, sign_sums, summed
 from tests.defenses.flavours import only
 
 needs_native = pytest.mark.skipif(not extension.FLAVOURS, reason="the native code was not built")
