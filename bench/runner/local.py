@@ -56,6 +56,14 @@ class _Worker:
         _kill(self.process)
         self.pipe.close()
 
+    def leave(self) -> None:
+        """End one that has nothing to do. On a GPU it goes by itself: where processes share one (MPS), one that is killed
+        may take the others with it."""
+        if self.device.startswith("cuda"):
+            self.pipe.close()
+            self.process.join(GRACE)
+        self.end()
+
 
 class LocalWorkers:
     """Up to `jobs` worker processes, started as they are needed, on one device or several GPUs."""
@@ -96,8 +104,10 @@ class LocalWorkers:
             self._enforce()
 
     def close(self) -> None:
-        for worker in [*self._busy, *self._idle]:
+        for worker in self._busy:
             worker.end()
+        for worker in self._idle:
+            worker.leave()
         self._busy, self._idle = [], []
 
     def _worker(self, threads: int) -> _Worker:
