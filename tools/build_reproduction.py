@@ -11,6 +11,7 @@ from pathlib import Path
 
 from marked import with_part, write_or_check
 from paper_differences import strength
+from paper_drawn import drawn
 from paper_ingredients import ingredients
 from paper_pictures import gallery, in_order, published, scores
 from paper_tables import summary, tables
@@ -35,6 +36,7 @@ def parts() -> dict[str, str]:
         "summary": summary(paper),
         "noise": tables(paper, "noise"),
         "flip": tables(paper, "flip"),
+        "drawn": drawn(paper),
         "strength": strength(tasks("paper-differences")),
         "ingredients": "\n\n".join(f"**{task.label}**\n\n{ingredients(task)}" for task in tasks("ffl-ingredients")),
         "published": published(),

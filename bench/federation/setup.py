@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,15 +112,19 @@ def _coalition(values: dict[str, Any], attack: PoisoningAttack, task: Task, shar
     source = attack.source_class(task.view)
     targets = task.data.train.targets.numpy()
     holders = [k for k, share in enumerate(shares) if source is None or (targets[share] == source).any()]
-    order = rng.at("coalition").numpy().permutation(len(shares)).tolist()
     count = int(settings.attackers * len(holders) + 1e-9)
     if settings.attackers > 0 and count == 0:
         raise UnfitError(f"attackers: found {settings.attackers:g} of the {len(holders)} peers that hold the source class, "
                         "which is nobody: use more peers or a larger share")  # fmt: skip
-    holding = set(holders)
-    members = [k for k in order if k in holding][: len(holders) if settings.rotating and count else count]
-    return Coalition(tuple(sorted(members)), settings.start, settings.end, settings.strategy, settings.rotating,
+    members = drawn_members(rng, len(shares), holders, len(holders) if settings.rotating and count else count)
+    return Coalition(members, settings.start, settings.end, settings.strategy, settings.rotating,
                      settings.attackers)  # fmt: skip
+
+
+def drawn_members(rng: Rng, peers: int, holders: Collection[int], count: int) -> tuple[int, ...]:
+    """`count` of the `holders` among so many peers."""
+    order, holding = rng.at("coalition").numpy().permutation(peers).tolist(), set(holders)
+    return tuple(sorted([k for k in order if k in holding][:count]))
 
 
 def _trainer(network: Network, settings: FederationSettings, execution: Execution) -> Trainer:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fflbench.clock import Clock
+from fflbench.contracts import Aggregate, Round, Upload
+from fflbench.defenses.aggregation.mean import Mean
+from fflbench.federation.rounds import run_rounds
+from fflbench.federation.setup import build_federation
+from fflbench.keeper import Keeper
 from fflbench.suite import load_suite
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from paper_drawn import attackers  # noqa: E402
+
 PUBLISHED = tomllib.loads((ROOT / "docs/runs/published.toml").read_text(encoding="utf-8"))
 
 # Peers, share, rounds, epochs, batch, optimiser, rate, momentum, weight decay.
@@ -63,3 +74,31 @@ def test_published_figures_are_whole() -> None:
         for benchmark, rows in PUBLISHED[kind].items():
             assert len(rows) == 8, benchmark
             assert all(len(row) == count for row in rows.values()), benchmark
+
+
+def test_attackers_are_counted_as_a_run_draws_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "suite.toml").write_text("""
+        name = "drawn"
+        seeds = [3]
+        defenses = ["fedavg"]
+        [poisoning]
+        attacks = [{ name = "label-flip", source = ">50K", target = "<=50K" }]
+        [[poisoning.tasks]]
+        dataset = "adult"
+        model = "adult-mlp"
+        peers = 20
+        participation = 0.5
+        rounds = 12
+        batch_size = 500
+    """)
+    (spec,) = load_suite(str(tmp_path / "suite.toml")).cells()
+    counted, aggregate = [], Mean.aggregate
+
+    def counting(rule: Mean, upload: Upload, round: Round) -> Aggregate:
+        counted.append(len(round.coalition.members))
+        return aggregate(rule, upload, round)
+
+    monkeypatch.setattr(Mean, "aggregate", counting)
+    run_rounds(build_federation(spec), Clock(), lambda done, total: None, Keeper())
+    assert attackers(spec) == counted
+    assert len(set(counted)) > 2, "rounds differ in it"
