@@ -49,7 +49,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """Whether our mean lies as near the published figure as is asked for, or else that, which is of one run, among ours."""
+        """Whether our mean is as near the published figure as is asked for, or else that figure among our single runs."""
         if self.metric not in TOLERANCE or self.ours is None or self.gap is None or not self.whole:
             return ""
         if abs(self.gap) <= TOLERANCE[self.metric]:

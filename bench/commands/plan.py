@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fflbench.execution import Execution
+from fflbench.execution import Execution, all_of
 from fflbench.records import RecordStore
 from fflbench.runner.cost import costs
 from fflbench.runner.plan import Planned, plan
+from fflbench.runner.resources import at_once
 from fflbench.runner.stale import stale_records
 from fflbench.suite import load_suite
 
@@ -49,9 +50,11 @@ def plan_command(
         console.print(f"memory of the largest cell ({largest.cell.specification.name}): {largest.memory}", markup=False,
                       soft_wrap=True)  # fmt: skip
     open_ = [item for item in planned if not store.path(item.cell.digest).is_file()]
-    todo = [item.cell for item in open_ if item.reason is None]
-    for line in costs(todo, os.cpu_count() or 1) if todo else ():
-        console.print(line, markup=False, soft_wrap=True)
+    todo = [item for item in open_ if item.reason is None]
+    if todo:
+        workers = at_once(os.cpu_count() or 1, (item.needs for item in todo), all_of(execution.device))
+        for line in costs([item.cell for item in todo], workers):
+            console.print(line, markup=False, soft_wrap=True)
     console.print(f"{len(planned)} cells: {len(planned) - len(open_)} have a record, {len(todo)} would run, "
                   f"{sum(item.reason is not None for item in planned)} are incompatible")  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,12 @@ class Machine:
         self.slots += slots
         self.memory += memory
         self.devices[device] += share
+
+
+def at_once(jobs: int, needs: Iterable[Resources], devices: Sequence[str]) -> int:
+    """How many cells run at once, of `jobs` that may: those of least need share a GPU."""
+    share = min(one.gpus for one in needs)
+    return min(jobs, len(devices) * int(1 / share + 1e-9)) if devices[0].startswith("cuda") else jobs
 
 
 def free_memory() -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fflbench.errors import UserError
+from fflbench.execution import all_of
 from fflbench.records import Record, RecordStore, Status, is_full, write_atomically
 from fflbench.runner.backend import Backend, Ended
 from fflbench.runner.cell import Cell, last_lines, timestamp
@@ -21,7 +22,7 @@ from fflbench.runner.local import LocalWorkers
 from fflbench.runner.options import Settings
 from fflbench.runner.plan import Planned, plan
 from fflbench.runner.presence import Presence
-from fflbench.runner.resources import free_memory
+from fflbench.runner.resources import at_once, free_memory
 from fflbench.runner.settled import Finished, Group
 from fflbench.runner.stale import stale_records
 from fflbench.runner.views import repeat_record, view_of
@@ -84,7 +85,8 @@ class Run:
                 return
             if self.settings.ray is None:
                 self._check_memory()
-                self.notices += costs(self._waiting(), self.settings.jobs or 1)
+                needs, devices = (group.needs for group in self._ready), all_of(self.settings.execution.device)
+                self.notices += costs(self._waiting(), at_once(self.settings.jobs or 1, needs, devices))
                 yield None
             self._make_room()
             stack.callback(self._leave_claims)

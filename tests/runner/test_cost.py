@@ -18,7 +18,9 @@ from fflbench.runner.cell import make_cell
 from fflbench.runner.cost import costs
 from fflbench.runner.options import Settings
 from fflbench.runner.plan import plan
+from fflbench.runner.resources import at_once
 from fflbench.runner.run import start
+from fflbench.settings import Resources
 from fflbench.suite import load_suite
 from tests.runner.conftest import write_tiny
 
@@ -57,6 +59,16 @@ def test_a_lone_cell_is_timed_with_the_cores_that_it_will_have(tiny: Path, monke
     cells = [item.cell for item in plan(load_suite(str(tiny)), ("clothes/none",), (0,))]
     assert len(list(costs(cells[:1], 3))) == len(list(costs(cells, 3))) == 2
     assert trained == [3, 3, 1, 1]
+
+
+def test_on_gpus_no_more_cells_run_at_once_than_share_them() -> None:
+    whole, quarter = Resources(), Resources(gpus=0.25)
+    assert at_once(16, [whole], ["cpu"]) == at_once(16, [quarter], ["mps"]) == 16
+    assert at_once(16, [whole], ["cuda:0"]) == 1
+    assert at_once(16, [whole], ["cuda:0", "cuda:1"]) == 2
+    assert at_once(16, [whole, quarter], ["cuda:1"]) == 4
+    assert at_once(3, [quarter], ["cuda:1"]) == 3
+    assert at_once(16, [Resources(gpus=0.1)], ["cuda:0"]) == 10
 
 
 def test_nobody_elses_code_runs_in_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
