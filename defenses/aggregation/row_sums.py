@@ -93,8 +93,8 @@ def means_of(rows: Tensor, sets: Tensor) -> Tensor:
             mean.copy_(_mean_in_torch(rows, chosen))
         return means
     extension.native.means(values[:, :whole], sets.numpy(), means[:, :whole].numpy(), extension.FLAVOURS[0])
-    for mean, chosen in zip(means[:, whole:], sets, strict=True):
-        mean.copy_(rows[chosen, whole - ALIKE :].mean(0)[ALIKE:])
+    if whole < rows.shape[1]:
+        means[:, whole:] = rows[:, whole - ALIKE :][sets].mean(1)[:, ALIKE:]
     return means
 
 
