@@ -89,8 +89,7 @@ def means_of(rows: Tensor, sets: Tensor) -> Tensor:
     values, whole = as_native(rows), rows.shape[1] // ALIKE * ALIKE
     means = rows.new_empty(len(sets), rows.shape[1])
     if not extension.FLAVOURS or values is None or not whole or not sets.numel():
-        for mean, chosen in zip(means, sets.to(rows.device), strict=True):
-            mean.copy_(_mean_in_torch(rows, chosen))
+        _means_in_torch(rows, sets.to(rows.device), means)
         return means
     extension.native.means(values[:, :whole], sets.numpy(), means[:, :whole].numpy(), extension.FLAVOURS[0])
     if whole < rows.shape[1]:
@@ -98,5 +97,9 @@ def means_of(rows: Tensor, sets: Tensor) -> Tensor:
     return means
 
 
-def _mean_in_torch(rows: Tensor, chosen: Tensor) -> Tensor:
-    return by_columns(rows, lambda block: block[chosen].mean(0))
+def _means_in_torch(rows: Tensor, sets: Tensor, means: Tensor) -> None:
+    """So many sets at once as take no more memory than a block of the rows."""
+    columns, several = columns_at_once(rows), max(1, len(rows) // max(1, sets.shape[1]))
+    for block, found in zip(torch.split(rows, columns, dim=1), torch.split(means, columns, dim=1), strict=True):
+        for some, few in zip(torch.split(sets, several), torch.split(found, several), strict=True):
+            few.copy_(block[some].mean(1))
