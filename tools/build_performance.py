@@ -25,6 +25,9 @@ PAGE, KEPT = ROOT / "docs" / "performance.md", ROOT / "docs" / "runs" / "benchma
 PICTURE = ROOT / "docs" / "images" / "scaling.svg"
 SUITES = ("robustness-core", "reconstruction-core", "ffl-privacy", "paper")
 OURS = ("native", "ours")
+FEW = 2
+"""Works that are named one by one."""
+
 HEADS = ("work", "ours", "without native code", "another way", "", "ours is faster", "without native code")
 
 
@@ -135,11 +138,20 @@ def _cell(ways: dict[str, float]) -> str:
 
 def machine(kept: dict[str, Any]) -> str:
     text = f"Measured at commit {kept['commit'][:8]} on one thread of {kept['processor']}"
-    runs: dict[tuple[str, str], set[str]] = defaultdict(set)
+    runs: dict[tuple[str, str], list[str]] = defaultdict(list)
     for work, origin in kept.get("later", {}).items():
-        runs[origin["commit"][:8], origin["processor"]].add(work.partition(",")[0])
-    return text + "".join(f"; {', '.join(sorted(works))} at {commit} on {processor}"
+        runs[origin["commit"][:8], origin["processor"]].append(work)
+    return text + "".join(f"; {'; '.join(_together(works))} at {commit} on {processor}"
                           for (commit, processor), works in sorted(runs.items())) + "."  # fmt: skip
+
+
+def _together(works: list[str]) -> list[str]:
+    """Works by the first word of their names, the others too where they are few."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for work in works:
+        first, _, rest = work.partition(", ")
+        alike[first].append(rest)
+    return sorted(f"{first} ({', '.join(rests)})" if len(rests) <= FEW else first for first, rests in alike.items())
 
 
 def suites() -> str:
