@@ -167,19 +167,23 @@ def tables(tasks: list[Task], kind: str) -> str:
 
 
 def summary(tasks: list[Task]) -> str:
-    """How many of the published percentages reproduce, and which do not."""
-    judged: dict[str, list[str]] = {"": [], YES: [], AMONG: [], NO: []}
-    for kind, benchmarks in PUBLISHED.items():
-        for benchmark in benchmarks if kind in METRICS else ():
-            for row in lines(tasks, kind, benchmark):
-                for figure in row.figures:
-                    if figure.metric in TOLERANCE:
-                        judged[figure.verdict].append(_sentence(row, figure))
-    every, done = (sum(len(found) for verdict, found in judged.items() if verdict or whole) for whole in (True, False))
+    """How many of the published percentages reproduce, FFL's own among them, and which do not."""
+    found = [
+        (row, figure)
+        for kind in METRICS
+        for benchmark in PUBLISHED[kind]
+        for row in lines(tasks, kind, benchmark)
+        for figure in row.figures
+        if figure.metric in TOLERANCE
+    ]
+    judged = {verdict: [_sentence(*one) for one in found if one[1].verdict == verdict] for verdict in (YES, AMONG, NO)}
+    whole = [(row, figure) for row, figure in found if figure.verdict]
+    own = [figure for row, figure in whole if row.method.startswith("FFL")]
     text = (
-        f"Of the paper's {every} percentages {done} were measured in full. {len(judged[YES])} of these lie within the "
-        f"tolerance (1 point of accuracy, 3 of source accuracy and attack success). {len(judged[AMONG])} more lie among our "
-        "single runs (the paper has one):"
+        f"Of the paper's {len(found)} percentages {len(whole)} were measured in full. {len(judged[YES])} of these lie "
+        "within the tolerance (1 point of accuracy, 3 of source accuracy and attack success); of the "
+        f"{len(own)} that are FFL's own, {sum(figure.verdict == YES for figure in own)}. "
+        f"{len(judged[AMONG])} more lie among our single runs (the paper has one):"
     )
     others = f"{len(judged[NO])} do not reproduce:"
     return "\n".join([text, "", *judged[AMONG], "", others, "", *judged[NO]])
