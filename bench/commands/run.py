@@ -34,7 +34,7 @@ def run_command(source: str, results: Path | None, settings: Settings, quiet: bo
     suite = load_suite(source).shortened(scale)
     folder = results or Path("results") / suite.name
     run = start(suite, folder, settings)
-    workers = "1 worker" if settings.jobs == 1 else f"{settings.jobs} workers"
+    workers = "1 worker" if run.at_once == 1 else f"{run.at_once} workers"
     where = workers if settings.ray is None else f"Ray cluster {settings.ray}"
     console.print(f"{suite.name}: {len(run.planned)} cells, {escape(where)}, results in {escape(str(folder))}")
     signal.signal(signal.SIGTERM, _interrupt)

@@ -67,6 +67,12 @@ class Run:
         """The names of the cells that run now, by digest."""
         return {group.cells[0].digest: group.cells[0].specification.name for group in self._running.values()}
 
+    @property
+    def at_once(self) -> int:
+        """Cells that may run at the same time on this machine."""
+        needs, devices = (item.needs for item in self.planned), all_of(self.settings.execution.device)
+        return at_once(self.settings.jobs or 1, needs, devices)
+
     def seconds_left(self) -> float | None:
         """An estimate from the rate so far; None before the first computed cell."""
         if not self.computed:
@@ -85,8 +91,7 @@ class Run:
                 return
             if self.settings.ray is None:
                 self._check_memory()
-                needs, devices = (group.needs for group in self._ready), all_of(self.settings.execution.device)
-                self.notices += costs(self._waiting(), at_once(self.settings.jobs or 1, needs, devices))
+                self.notices += costs(self._waiting(), self.at_once)
                 yield None
             self._make_room()
             stack.callback(self._leave_claims)
