@@ -1,26 +1,39 @@
-"""Reconstruction cells in which the server sees the same thing: observed once, recorded for every defense.
+"""Cells that come to the same, bit for bit: computed once, recorded for each.
 
-The observer looks at what leaves the peers' hands, before anything is aggregated. Defenses with the same stages (all that
-have none, say) therefore show it the same round, and the attack would return the same images bit for bit.
+An observer looks at what leaves the peers' hands, before anything is aggregated. Defenses with the same stages (all that
+have none, say) therefore show it the same round, and the attack would return the same images. And where no stage changes
+what a poisoner sends, both strategies of uploading are one.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from fflbench import registry
+from fflbench.contracts import PoisoningAttack
 from fflbench.errors import UserError
-from fflbench.records import Artefact, Record, RecordStore, digest_of
+from fflbench.records import Artefact, AttackSpec, Record, RecordStore, digest_of
 from fflbench.runner.cell import Cell
 
 
 def view_of(cell: Cell) -> str:
-    """A digest that cells share exactly when their server sees the same; a poisoning cell shares it with none."""
+    """A digest that cells share exactly when their server sees the same."""
     spec = cell.specification
-    if spec.track == "poisoning":
-        return cell.digest
     stages = tuple(part for part in spec.defense.parts if part.kind == "stage")
-    seen = spec.model_copy(update={"defense": spec.defense.model_copy(update={"label": "", "parts": stages})})
+    if spec.track == "reconstruction":
+        seen = spec.model_copy(update={"defense": spec.defense.model_copy(update={"label": "", "parts": stages})})
+    elif not stages and _follows_the_strategy(spec.attack):
+        coalition = spec.attack.coalition | {"strategy": "S1"}
+        seen = spec.model_copy(update={"attack": spec.attack.model_copy(update={"label": "", "coalition": coalition})})
+    else:
+        return cell.digest
     return digest_of(["view", replace(cell, specification=seen).digest])
+
+
+def _follows_the_strategy(attack: AttackSpec) -> bool:
+    """Whether S1 and S2 differ in nothing but which of two rows is sent; of plug-ins of others nobody knows."""
+    plugin = registry.find("attacks", attack.name)
+    return plugin.built_in and registry.load("attacks", attack.name).poison_upload is PoisoningAttack.poison_upload
 
 
 def repeat_record(record: Record, cell: Cell, store: RecordStore) -> Record:

@@ -77,6 +77,21 @@ def test_what_the_server_sees_alike_is_observed_once_and_recorded_for_each(tmp_p
         assert all((tmp_path / "together" / artefact.file).is_file() for artefact in record.artefacts)
 
 
+def test_where_no_stage_changes_an_upload_both_strategies_are_computed_once(tmp_path: Path) -> None:
+    suite = write_tiny(tmp_path, "median")
+    noise = '{ name = "gaussian-noise", attackers = 0.4'
+    suite.write_text(suite.read_text().replace(noise, f'{noise}, label = "cheat", strategy = "S2" }}, {noise}', 1))
+    together = run(suite, tmp_path / "together", jobs=2, only=("clothes/cheat", "clothes/gaussian-noise"), seeds=(0,))
+    alone = run(suite, tmp_path / "alone", jobs=2, only=("clothes/cheat",), seeds=(0,))
+    first, second = records(tmp_path / "together"), records(tmp_path / "alone")
+    assert len(together.finished) == 6
+    assert len(alone.finished) == 3
+    assert {name: first[name].comparable() for name in second} == {name: r.comparable() for name, r in second.items()}
+    computed = {name for name, record in first.items() if together.store.log(record.digest).is_file()}
+    attacked = {rule: {name for name in computed if f" / {rule} / " in name} for rule in ("fedavg", "median", "ffl")}
+    assert {rule: len(names) for rule, names in attacked.items()} == {"fedavg": 1, "median": 1, "ffl": 2}
+
+
 def test_a_change_of_the_plugins_source_makes_its_records_stale_and_no_others(tmp_path: Path) -> None:
     text = """
 from fflbench.contracts import Aggregate, Aggregator
