@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 
 import pydantic
@@ -26,6 +27,7 @@ SUPPLIED = frozenset({"task", "classes", "input_shape", "vocabulary"})
 _CONFIG = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
+@cache
 def schema(target: Callable[..., Any]) -> type[pydantic.BaseModel]:
     """A pydantic model of the constructor's arguments, without those that the task supplies."""
     hints = _hints(target)

@@ -65,9 +65,10 @@ def _closure(files: Iterable[Path], ours: bool) -> dict[Path, bytes]:
     return found
 
 
-def _imported(data: bytes, path: Path, ours: bool) -> list[Path]:
+@cache
+def _imported(data: bytes, path: Path, ours: bool) -> tuple[Path, ...]:
     if path.suffix != ".py":
-        return []
+        return ()
     names: set[str] = set()
     for node in ast.walk(ast.parse(data)):
         if isinstance(node, ast.Import):
@@ -77,7 +78,7 @@ def _imported(data: bytes, path: Path, ours: bool) -> list[Path]:
             dot = "" if start.endswith(".") else "."
             names |= {start} | {f"{start}{dot}{alias.name}" for alias in node.names}
     wanted = sorted(name for name in names if ours or name.split(".")[0] != PACKAGE)
-    return [file for name in wanted if (file := _file(name, path))]
+    return tuple(file for name in wanted if (file := _file(name, path)))
 
 
 def _file(module: str, importer: Path) -> Path | None:
