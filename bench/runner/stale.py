@@ -12,6 +12,9 @@ from fflbench.runner.cell import Cell
 from fflbench.runner.plan import Planned
 from fflbench.runner.sources import engine_digest, plugin_digests
 
+MOST = 5
+"""Plug-ins that are named one by one."""
+
 
 def stale_records(store: RecordStore, planned: Sequence[Planned]) -> Counter[str]:
     """How many records there are of planned cells that have none which counts, by what has changed since."""
@@ -23,23 +26,37 @@ def stale_records(store: RecordStore, planned: Sequence[Planned]) -> Counter[str
         return Counter()
     cells = {_key(cell.specification.model_dump(mode="json")): cell for cell in missing}
     reasons: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    of_plugins = 0
     for path in others:
         try:
             values = json.loads(path.read_bytes())
             cell = cells.get(_key(values["specification"]))
             if cell is not None:
-                reasons[_what_changed(values["provenance"], cell)] += 1
+                reason = _what_changed(values["provenance"], cell)
+                if isinstance(reason, str):
+                    reasons[reason] += 1
+                else:
+                    sources.update(reason)
+                    of_plugins += 1
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             continue  # Not a record: the leaderboard says so.
+    if sources:
+        reasons[f"another source of {_listed(sources)}"] = of_plugins
     return reasons
+
+
+def _listed(sources: Counter[str]) -> str:
+    names = [name for name, _ in sources.most_common()]
+    return ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
 
 
 def _key(specification: object) -> str:
     return json.dumps(specification, sort_keys=True)
 
 
-def _what_changed(then: dict[str, object], cell: Cell) -> str:
-    """The first difference that explains another digest."""
+def _what_changed(then: dict[str, object], cell: Cell) -> str | list[str]:
+    """The first difference that explains another digest; of plug-ins all whose source is another."""
     now = cell.execution.decisive()
     was = {
         "device": str(then.get("device", "")).partition(":")[0],
@@ -57,7 +74,7 @@ def _what_changed(then: dict[str, object], cell: Cell) -> str:
     plugins, before = plugin_digests(cell.specification), then.get("plugins")
     changed = [name for name, digest in plugins.items() if not isinstance(before, dict) or before.get(name) != digest]
     if changed:
-        return f"another source of {', '.join(changed)}"
+        return changed
     if then.get("engine") != engine_digest():
         version = then.get("version")
         return "another engine" if version == __version__ else f"version {version}"

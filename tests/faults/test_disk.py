@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -209,6 +210,19 @@ def test_records_of_other_code_data_or_computing_are_said_and_not_used(half: tup
     done = go(suite, results, seeds=(0,))
     assert sum(item.new for item in done.finished) == 3
     assert len(list(results.glob("records/*.json"))) == HALF + 3
+
+
+def test_other_sources_of_many_plugins_are_one_line(half: tuple[Path, Path]) -> None:
+    suite, results = half
+    for path in results.glob("records/*.json"):
+        values = json.loads(path.read_text())
+        values["digest"] = "0" + values["digest"][1:] if values["digest"][0] != "0" else "1" + values["digest"][1:]
+        values["provenance"]["plugins"] = {}
+        path.unlink()
+        (path.parent / f"{values['digest']}.json").write_text(json.dumps(values))
+    (line,) = start(load_suite(str(suite)), results, Settings(seeds=(0,))).notices
+    assert re.fullmatch(rf"{HALF} records here are of these cells but of another source of ([\w/-]+, ){{4}}[\w/-]+ and \d+ "
+                        r"more: kept, not used", line)  # fmt: skip
 
 
 @pytest.mark.parametrize(("execution", "why"), [
