@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -53,16 +54,12 @@ class _Worker:
     stopped: str = ""
 
     def end(self) -> None:
-        _kill(self.process)
+        self.kill()
         self.pipe.close()
 
-    def leave(self) -> None:
-        """End one that has nothing to do. On a GPU it goes by itself: where processes share one (MPS), one that is killed
-        may take the others with it."""
-        if self.device.startswith("cuda"):
-            self.pipe.close()
-            self.process.join(GRACE)
-        self.end()
+    def kill(self) -> None:
+        _kill(_family(self.process.pid))
+        self.process.join(10)
 
 
 class LocalWorkers:
@@ -106,8 +103,12 @@ class LocalWorkers:
     def close(self) -> None:
         for worker in self._busy:
             worker.end()
-        for worker in self._idle:
-            worker.leave()
+        families = [_family(worker.process.pid) for worker in self._idle]
+        for worker in self._idle:  # They end by themselves: one that is killed may take others on its GPU with it (MPS).
+            worker.pipe.close()
+        for worker, family in zip(self._idle, families, strict=True):
+            worker.process.join(GRACE)
+            _kill(family)
         self._busy, self._idle = [], []
 
     def _worker(self, threads: int) -> _Worker:
@@ -160,7 +161,7 @@ class LocalWorkers:
         for worker in self._busy:
             if not worker.stopped and (reason := self._excess(worker, now)):
                 worker.stopped = reason
-                _kill(worker.process)
+                worker.kill()
 
     def _excess(self, worker: _Worker, now: float) -> str:
         seconds, memory = self._limits.seconds, self._limits.memory
@@ -195,11 +196,11 @@ def _used_memory(pid: int) -> float:
     return used / GB
 
 
-def _kill(process: Any) -> None:
-    for member in _family(process.pid):
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    """Those of them that are still there."""
+    for one in processes:
         with contextlib.suppress(psutil.Error):
-            member.kill()
-    process.join(10)
+            one.kill()
 
 
 def _death(code: int | None) -> str:
