@@ -34,9 +34,7 @@ def run_command(source: str, results: Path | None, settings: Settings, quiet: bo
     suite = load_suite(source).shortened(scale)
     folder = results or Path("results") / suite.name
     run = start(suite, folder, settings)
-    workers = "1 worker" if run.at_once == 1 else f"{run.at_once} workers"
-    where = workers if settings.ray is None else f"Ray cluster {settings.ray}"
-    console.print(f"{suite.name}: {len(run.planned)} cells, {escape(where)}, results in {escape(str(folder))}")
+    console.print(f"{suite.name}: {len(run.planned)} cells, {escape(_where(run))}, results in {escape(str(folder))}")
     signal.signal(signal.SIGTERM, _interrupt)
     interrupted = False
     try:
@@ -45,6 +43,12 @@ def run_command(source: str, results: Path | None, settings: Settings, quiet: bo
         interrupted = True
     loud = Console(highlight=False, soft_wrap=True)
     return _close(run, folder, loud, interrupted)
+
+
+def _where(run: Run) -> str:
+    if run.settings.ray:
+        return f"Ray cluster {run.settings.ray}"
+    return "1 worker" if run.at_once == 1 else f"{run.at_once} workers"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

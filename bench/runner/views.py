@@ -17,7 +17,7 @@ from fflbench.runner.cell import Cell
 
 
 def view_of(cell: Cell) -> str:
-    """A digest that cells share exactly when their server sees the same."""
+    """A digest that cells share only when they come to the same."""
     spec = cell.specification
     stages = tuple(part for part in spec.defense.parts if part.kind == "stage")
     if spec.track == "reconstruction":
