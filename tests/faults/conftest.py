@@ -136,6 +136,7 @@ class Command:
 def command(suite: Path, results: Path, *words: str, jobs: int = 2) -> Iterator[Command]:
     line = [sys.executable, "-m", "fflbench", "run", str(suite), "--results", str(results), "--jobs", str(jobs),
             "--checkpoint", "0.01", *words]  # fmt: skip
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ignored by all that a shell starts with `&`.
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     try:
         yield Command(process, suite, results)
