@@ -9,7 +9,7 @@ from paper_tables import BENCHMARKS, RULES, TASKS, cell, fullest
 
 from fflbench.composition import build_defense
 from fflbench.contracts import Rng
-from fflbench.federation.setup import drawn_members
+from fflbench.federation.setup import drawn_coalition
 from fflbench.leaderboard.results import Task
 from fflbench.records import Record, Specification
 from fflbench.settings import CoalitionSettings, FederationSettings
@@ -48,16 +48,14 @@ def by_attackers(records: Iterable[Record]) -> dict[int, list[float]]:
 
 def attackers(spec: Specification) -> list[int]:
     """How many of each round's peers attack, drawn as a run draws them: every peer holds the source class here."""
-    rng = Rng(spec.seed)
-    settings = FederationSettings.model_validate(spec.task.settings, strict=False)
-    share = CoalitionSettings.model_validate(spec.attack.coalition).attackers
-    members = drawn_members(rng, settings.peers, range(settings.peers), int(share * settings.peers + 1e-9))
-    select = build_defense(spec.defense).aggregator.select
-    rounds = (
-        select(range(settings.peers), settings.selected, index, rng.at("selection", round=index))
-        for index in range(settings.rounds)
-    )
-    return [len(set(members) & set(peers)) for peers in rounds]
+    rng, settings = Rng(spec.seed), FederationSettings.model_validate(spec.task.settings, strict=False)
+    peers, select = range(settings.peers), build_defense(spec.defense).aggregator.select
+    coalition = drawn_coalition(CoalitionSettings.model_validate(spec.attack.coalition), len(peers), peers, rng)
+    numbers = []
+    for index in range(settings.rounds):
+        taking_part = select(peers, settings.selected, index, rng.at("selection", round=index))
+        numbers.append(len(coalition.acting(index, taking_part, rng.at("acting", round=index)).members))
+    return numbers
 
 
 def _of(number: int) -> str:

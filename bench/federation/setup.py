@@ -106,25 +106,23 @@ def _deal(task: Task, settings: FederationSettings, rng: Rng) -> tuple[Indices, 
 
 
 def _coalition(values: dict[str, Any], attack: PoisoningAttack, task: Task, shares: list[Indices], rng: Rng) -> Coalition:
-    """Members are drawn among the peers that hold the class that the attack is after; with `rotating` all of them are, and
-    every round draws its own."""
-    settings = CoalitionSettings.model_validate(values)
+    """Drawn among the peers that hold the class that the attack is after."""
     source = attack.source_class(task.view)
     targets = task.data.train.targets.numpy()
     holders = [k for k, share in enumerate(shares) if source is None or (targets[share] == source).any()]
+    return drawn_coalition(CoalitionSettings.model_validate(values), len(shares), holders, rng)
+
+
+def drawn_coalition(settings: CoalitionSettings, peers: int, holders: Collection[int], rng: Rng) -> Coalition:
+    """A share of the `holders` among so many peers; with `rotating` all are members, and every round draws its own."""
     count = int(settings.attackers * len(holders) + 1e-9)
     if settings.attackers > 0 and count == 0:
         raise UnfitError(f"attackers: found {settings.attackers:g} of the {len(holders)} peers that hold the source class, "
                         "which is nobody: use more peers or a larger share")  # fmt: skip
-    members = drawn_members(rng, len(shares), holders, len(holders) if settings.rotating and count else count)
-    return Coalition(members, settings.start, settings.end, settings.strategy, settings.rotating,
-                     settings.attackers)  # fmt: skip
-
-
-def drawn_members(rng: Rng, peers: int, holders: Collection[int], count: int) -> tuple[int, ...]:
-    """`count` of the `holders` among so many peers."""
     order, holding = rng.at("coalition").numpy().permutation(peers).tolist(), set(holders)
-    return tuple(sorted([k for k in order if k in holding][:count]))
+    members = [k for k in order if k in holding][: len(holders) if settings.rotating and count else count]
+    return Coalition(tuple(sorted(members)), settings.start, settings.end, settings.strategy, settings.rotating,
+                     settings.attackers)  # fmt: skip
 
 
 def _trainer(network: Network, settings: FederationSettings, execution: Execution) -> Trainer:

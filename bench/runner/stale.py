@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 from fflbench import __version__
 from fflbench.records import RecordStore
@@ -26,8 +27,7 @@ def stale_records(store: RecordStore, planned: Sequence[Planned]) -> Counter[str
         return Counter()
     cells = {_key(cell.specification.model_dump(mode="json")): cell for cell in missing}
     reasons: Counter[str] = Counter()
-    sources: Counter[str] = Counter()
-    of_plugins = 0
+    changed: list[list[str]] = []
     for path in others:
         try:
             values = json.loads(path.read_bytes())
@@ -37,17 +37,17 @@ def stale_records(store: RecordStore, planned: Sequence[Planned]) -> Counter[str
                 if isinstance(reason, str):
                     reasons[reason] += 1
                 else:
-                    sources.update(reason)
-                    of_plugins += 1
+                    changed.append(reason)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             continue  # Not a record: the leaderboard says so.
-    if sources:
-        reasons[f"another source of {_listed(sources)}"] = of_plugins
+    if changed:
+        reasons[f"another source of {_listed(changed)}"] = len(changed)
     return reasons
 
 
-def _listed(sources: Counter[str]) -> str:
-    names = [name for name, _ in sources.most_common()]
+def _listed(changed: Sequence[Sequence[str]]) -> str:
+    """The plug-ins that most of the records have, first."""
+    names = [name for name, _ in Counter(chain.from_iterable(changed)).most_common()]
     return ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
 
 

@@ -197,14 +197,19 @@ def _fill(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_of_other_code(path: Path, **provenance: Any) -> None:
+    """The record as other code would have left it: under another digest."""
+    values = json.loads(path.read_text())
+    values["digest"] = "0" + values["digest"][1:] if values["digest"][0] != "0" else "1" + values["digest"][1:]
+    values["provenance"] |= provenance
+    path.unlink()
+    (path.parent / f"{values['digest']}.json").write_text(json.dumps(values))
+
+
 def test_records_of_other_code_data_or_computing_are_said_and_not_used(half: tuple[Path, Path]) -> None:
     suite, results = half
     for path in sorted(results.glob("records/*.json"))[:3]:
-        values = json.loads(path.read_text())
-        values["digest"] = "0" + values["digest"][1:] if values["digest"][0] != "0" else "1" + values["digest"][1:]
-        values["provenance"]["engine"] = "0" * 64
-        path.unlink()
-        (path.parent / f"{values['digest']}.json").write_text(json.dumps(values))
+        make_of_other_code(path, engine="0" * 64)
     run = start(load_suite(str(suite)), results, Settings(seeds=(0,)))
     assert run.notices == ["3 records here are of these cells but of another engine: kept, not used"]
     done = go(suite, results, seeds=(0,))
@@ -215,11 +220,7 @@ def test_records_of_other_code_data_or_computing_are_said_and_not_used(half: tup
 def test_other_sources_of_many_plugins_are_one_line(half: tuple[Path, Path]) -> None:
     suite, results = half
     for path in results.glob("records/*.json"):
-        values = json.loads(path.read_text())
-        values["digest"] = "0" + values["digest"][1:] if values["digest"][0] != "0" else "1" + values["digest"][1:]
-        values["provenance"]["plugins"] = {}
-        path.unlink()
-        (path.parent / f"{values['digest']}.json").write_text(json.dumps(values))
+        make_of_other_code(path, plugins={})
     (line,) = start(load_suite(str(suite)), results, Settings(seeds=(0,))).notices
     assert re.fullmatch(rf"{HALF} records here are of these cells but of another source of ([\w/-]+, ){{4}}[\w/-]+ and \d+ "
                         r"more: kept, not used", line)  # fmt: skip
