@@ -36,6 +36,12 @@ def flat_layout(size: int, last_layer: int = 0) -> Layout:
 
 
 @pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """What a test draws from torch's own generator does not depend on the tests before it."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def torch_where_it_differs() -> Iterator[None]:
     """A test that computes a cell leaves no trace in how the next one computes."""
     extension.use_inexact(False)
