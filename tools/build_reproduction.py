@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 from marked import with_part, write_or_check
+from paper_authors import authors
 from paper_differences import strength
 from paper_drawn import drawn
 from paper_ingredients import ingredients
 from paper_pictures import gallery, in_order, published, scores
+from paper_replayed import replayed
 from paper_tables import summary, tables
 
 from fflbench.leaderboard.results import Task, load_results
@@ -36,7 +38,9 @@ def parts() -> dict[str, str]:
         "summary": summary(paper),
         "noise": tables(paper, "noise"),
         "flip": tables(paper, "flip"),
+        "authors": authors(paper, tasks("paper-rate")[0]),
         "drawn": drawn(paper),
+        "replayed": replayed(paper),
         "strength": strength(tasks("paper-differences")),
         "ingredients": "\n\n".join(f"**{task.label}**\n\n{ingredients(task)}" for task in tasks("ffl-ingredients")),
         "published": published(),

@@ -12,7 +12,11 @@ from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.wording import count, fixed, with_interval
 from fflbench.records import TaskSpec
 
-PUBLISHED = tomllib.loads((Path(__file__).resolve().parent.parent / "docs/runs/published.toml").read_text(encoding="utf-8"))
+RUNS = Path(__file__).resolve().parent.parent / "docs" / "runs"
+PUBLISHED = tomllib.loads((RUNS / "published.toml").read_text(encoding="utf-8"))
+AUTHORS = tomllib.loads((RUNS / "authors-code.toml").read_text(encoding="utf-8"))
+"""What the authors' published code gives here, by kind of table, benchmark, method and seed."""
+
 BENCHMARKS = {"adult": "Adult, MLP", "mnist": "MNIST, CNN", "cifar10": "CIFAR-10, VGG16", "imdb": "IMDB, BiLSTM"}
 TASKS = {("noise", "mnist"): "mnist of 100", ("flip", "mnist"): "mnist of 20"}
 FLIPS = {"adult": ">50K to <=50K", "mnist": "7 to 1", "cifar10": "dog to cat", "imdb": "positive to negative"}
@@ -34,7 +38,7 @@ AS_PUBLISHED = "-logit-0.5"
 @dataclass(frozen=True)
 class Figure:
     """One published number and ours: the mean over seeds, each of its `runs` from low to high, and seed by seed how far
-    it is from FedAvg without an attack; `whole` unless rounds were left out."""
+    it is from FedAvg without an attack; `whole` unless rounds were left out. `authors` is what the authors' code gives."""
 
     metric: str
     published: float
@@ -42,6 +46,7 @@ class Figure:
     runs: tuple[float, ...]
     cost: Interval | None
     whole: bool
+    authors: tuple[float, ...] = ()
 
     @property
     def gap(self) -> float | None:
@@ -85,14 +90,21 @@ def spec_of(task: Task) -> TaskSpec:
 
 def _line(task: Task | None, kind: str, benchmark: str, method: str) -> Line:
     figures, seeds = [], 0
-    for metric, published in zip(METRICS[kind], PUBLISHED[kind][benchmark][method], strict=True):
+    for place, metric in enumerate(METRICS[kind]):
+        published = PUBLISHED[kind][benchmark][method][place]
         values = series(task, *cell(kind, benchmark, method), metric) if task else {}
         clean = series(task, *cell(kind, benchmark, CLEAN), metric) if task else {}
         whole = task is not None and spec_of(task).rounds_scale == 1
         seeds = max(seeds, len(values))
         ours = mean_of(values)
-        figures.append(Figure(metric, published, ours, tuple(sorted(values.values())), difference(values, clean), whole))
+        runs, cost = tuple(sorted(values.values())), difference(values, clean)
+        figures.append(Figure(metric, published, ours, runs, cost, whole, of_authors(kind, benchmark, method, place)))
     return Line(kind, benchmark, method, tuple(figures), seeds)
+
+
+def of_authors(kind: str, benchmark: str, method: str, place: int) -> tuple[float, ...]:
+    """What the authors' code gives for the figure at that place of a row, seed by seed."""
+    return tuple(values[place] for values in AUTHORS.get(kind, {}).get(benchmark, {}).get(method, {}).values())
 
 
 def cell(kind: str, benchmark: str, method: str) -> tuple[str, str]:
@@ -193,8 +205,10 @@ def _sentence(row: Line, figure: Figure) -> str:
     under = "Gaussian noise" if row.kind == "noise" else "label flipping"
     published = f"{NAMES[figure.metric]} {figure.published:g} published"
     single = f"; single runs {figure.runs[0]:.1f} to {figure.runs[-1]:.1f}" if len(figure.runs) > 1 else ""
+    found = ", ".join(fixed(value, 1) for value in figure.authors)
+    theirs = f"; the authors' code, run here, {found}" if found else ""
     return (f"- {BENCHMARKS[row.benchmark]} under {under}, {row.method}: {published}, {shown(figure.ours, 1)} here "
-            f"({_gap(figure)}{single})")  # fmt: skip
+            f"({_gap(figure)}{single}{theirs})")  # fmt: skip
 
 
 def _gap(figure: Figure) -> str:

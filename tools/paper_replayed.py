@@ -1,0 +1,54 @@
+"""Who attacked in the rounds that the FFL authors report, and what their draws make of our figures for label flipping."""
+
+from __future__ import annotations
+
+import sys
+from statistics import fmean
+
+from paper_drawn import attackers, by_attackers
+from paper_tables import BENCHMARKS, CLEAN, PUBLISHED, RUNS, TASKS, cell, fullest, mean_of, series, spec_of
+
+from fflbench.leaderboard.results import Task
+from fflbench.leaderboard.wording import fixed
+
+sys.path.append(str(RUNS))
+from authors_draws import ATTACKERS, authors_rounds
+
+METHODS = ("FedAvg", "Median", "Trimmed mean", "Multi-Krum")
+"""Those that the number of attackers matters to."""
+REPORTED = 10
+"""So many models, the last ones, make up the one that is reported."""
+
+
+def replayed(tasks: list[Task]) -> str:
+    """A row for each benchmark and rule: how many attackers the reported models had, theirs and ours; source accuracy as
+    published and ours; and ours moved by what the draws differ in, each round being taken for the mean of all rounds with
+    as many attackers."""
+    text = [
+        "| benchmark | rule | attackers: theirs | ours | source accuracy: published | ours | ours, moved to their draws |",
+        "|---" * 7 + "|",
+    ]
+    for benchmark in ATTACKERS:
+        task = fullest(tasks, TASKS.get(("flip", benchmark), benchmark))
+        theirs = numbers(benchmark, spec_of(task).settings["rounds"])[-REPORTED:] if task else []
+        for method in METHODS if task else ():
+            text.append(f"| {BENCHMARKS[benchmark]} | {method} | {sum(theirs)} | {_row(task, benchmark, method, theirs)} |")
+    return "\n".join(text)
+
+
+def numbers(benchmark: str, rounds: int) -> list[int]:
+    """How many of each round's peers attack in the authors' run."""
+    return [sum(peer in ATTACKERS[benchmark] for peer in peers) for peers in authors_rounds(benchmark, rounds)]
+
+
+def _row(task: Task, benchmark: str, method: str, theirs: list[int]) -> str:
+    records = task.cell(*cell("flip", benchmark, method))
+    by_number = by_attackers(task.cell(*cell("flip", benchmark, CLEAN)).values()) | by_attackers(records.values())
+    expected = {number: fmean(values) for number, values in by_number.items()}
+    ours = [attackers(record.specification)[-REPORTED:] for record in records.values()]
+    measured = mean_of(series(task, *cell("flip", benchmark, method), "source-accuracy")).mean
+    moved = measured + fmean(expected[n] for n in theirs) - fmean(expected[n] for rounds in ours for n in rounds)
+    drawn = sorted(sum(rounds) for rounds in ours)
+    shown = f"{drawn[0]}" if drawn[0] == drawn[-1] else f"{drawn[0]} to {drawn[-1]}"
+    published = PUBLISHED["flip"][benchmark][method][1]
+    return f"{shown} | {published:g} | {fixed(measured, 1)} | {fixed(moved, 1)}"
