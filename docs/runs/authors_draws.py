@@ -27,8 +27,9 @@ CLASSES = {"adult": 2, "mnist": 10, "imdb": 2}
 
 
 @cache
-def authors_rounds(benchmark: str, rounds: int) -> list[tuple[int, ...]]:
-    """The peers of each round under label flipping, for the rules that ask anybody."""
+def authors_rounds(benchmark: str, rounds: int, pairing: bool = False) -> list[tuple[int, ...]]:
+    """The peers of each round under label flipping, for the rules that ask anybody; with `pairing` for FFL, as long as it
+    asks and pairs anybody."""
     random, attackers = np.random.RandomState(SEED), ATTACKERS[benchmark]
     for _ in range(CLASSES[benchmark]):
         random.dirichlet([1_000_000] * PEERS)  # How many examples of a class each peer gets.
@@ -36,6 +37,8 @@ def authors_rounds(benchmark: str, rounds: int) -> list[tuple[int, ...]]:
     for _ in range(rounds):
         peers = tuple(random.choice(PEERS, TAKING_PART, replace=False).tolist())
         random.random_sample(sum(peer in attackers for peer in peers))  # Each attacker's decision to attack.
+        for left in range(TAKING_PART, 0, -2) if pairing else ():
+            random.choice(left, 2, replace=False)
         found.append(peers)
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fflbench.clock import Clock
-from fflbench.contracts import Aggregate, Round, Upload
+from fflbench.contracts import Aggregate, Rng, Round, Upload
 from fflbench.defenses.aggregation.mean import Mean
 from fflbench.federation.rounds import run_rounds
 from fflbench.federation.setup import build_federation
@@ -18,9 +18,11 @@ from fflbench.keeper import Keeper
 from fflbench.suite import load_suite
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "docs" / "runs")]
 
+import authors_draws  # noqa: E402
 from paper_drawn import attackers  # noqa: E402
+from paper_replayed import numbers  # noqa: E402
 
 PUBLISHED = tomllib.loads((ROOT / "docs/runs/published.toml").read_text(encoding="utf-8"))
 
@@ -102,3 +104,25 @@ def test_attackers_are_counted_as_a_run_draws_them(tmp_path: Path, monkeypatch: 
     run_rounds(build_federation(spec), Clock(), lambda done, total: None, Keeper())
     assert attackers(spec) == counted
     assert len(set(counted)) > 2, "rounds differ in it"
+
+
+# Who takes part in rounds 1, 2 and 10 under label flipping, by the logs of FFL in the authors' notebooks.
+LOGGED = {
+    "adult": ([11, 2, 7, 0, 3, 4, 16, 13, 19, 12], [16, 4, 12, 11, 8, 18, 1, 3, 5, 17], [5, 12, 2, 11, 14, 19, 16, 3, 6, 4]),
+    "mnist": ([7, 6, 18, 17, 2, 1, 19, 16, 13, 3], [12, 19, 18, 7, 4, 6, 3, 16, 1, 15], [17, 15, 12, 1, 4, 14, 19, 9, 3, 7]),
+    "imdb": ([11, 2, 7, 0, 3, 4, 16, 13, 19, 12], [16, 4, 12, 11, 8, 18, 1, 3, 5, 17], [0, 18, 5, 1, 3, 6, 15, 16, 11, 4]),
+}
+
+
+@pytest.mark.parametrize("task", LOGGED)
+def test_the_authors_draws_come_out_as_they_were_logged(task: str) -> None:
+    found = authors_draws.authors_rounds(task, 10, pairing=True)
+    assert [list(found[index]) for index in (0, 1, 9)] == list(LOGGED[task])
+
+
+def test_a_run_with_the_authors_draws_has_as_many_attackers_in_every_round() -> None:
+    rule, rounds = authors_draws.MeanAsDrawn(), 100
+    ours = authors_draws.drawn_coalition(authors_draws.CoalitionSettings(), 20, range(20), Rng(5)).members
+    asked = [rule.select(range(20), 10, index, Rng(5).at("selection", round=index)) for index in range(rounds)]
+    assert [sum(peer in ours for peer in peers) for peers in asked] == numbers("imdb", rounds)
+    assert all(len(set(peers)) == 10 for peers in asked)
