@@ -40,7 +40,7 @@ def parts() -> dict[str, str]:
         "flip": tables(paper, "flip"),
         "authors": authors(paper, tasks("paper-rate")[0]),
         "drawn": drawn(paper),
-        "replayed": replayed(paper),
+        "replayed": replayed(paper, tasks("paper-drawn")),
         "strength": strength(tasks("paper-differences")),
         "ingredients": "\n\n".join(f"**{task.label}**\n\n{ingredients(task)}" for task in tasks("ffl-ingredients")),
         "published": published(),

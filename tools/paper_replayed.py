@@ -6,7 +6,7 @@ import sys
 from statistics import fmean
 
 from paper_drawn import attackers, by_attackers
-from paper_tables import BENCHMARKS, CLEAN, PUBLISHED, RUNS, TASKS, cell, fullest, mean_of, series, spec_of
+from paper_tables import BENCHMARKS, CLEAN, PUBLISHED, RUNS, TASKS, cell, fullest, mean_of, series, shown, spec_of
 
 from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.wording import fixed
@@ -20,19 +20,19 @@ REPORTED = 10
 """So many models, the last ones, make up the one that is reported."""
 
 
-def replayed(tasks: list[Task]) -> str:
+def replayed(tasks: list[Task], again: list[Task]) -> str:
     """A row for each benchmark and rule: how many attackers the reported models had, theirs and ours; source accuracy as
-    published and ours; and ours moved by what the draws differ in, each round being taken for the mean of all rounds with
-    as many attackers."""
-    text = [
-        "| benchmark | rule | attackers: theirs | ours | source accuracy: published | ours | ours, moved to their draws |",
-        "|---" * 7 + "|",
-    ]
+    published and ours; ours moved by what the draws differ in, each round being taken for the mean of all rounds with as
+    many attackers; and what was measured with their draws in the tasks `again`."""
+    heads = ["benchmark", "rule", "attackers: theirs", "ours", "source accuracy: published", "ours",
+             "ours, moved to their draws", "run with their draws"]  # fmt: skip
+    text = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for benchmark in ATTACKERS:
         task = fullest(tasks, TASKS.get(("flip", benchmark), benchmark))
         theirs = numbers(benchmark, spec_of(task).settings["rounds"])[-REPORTED:] if task else []
         for method in METHODS if task else ():
-            text.append(f"| {BENCHMARKS[benchmark]} | {method} | {sum(theirs)} | {_row(task, benchmark, method, theirs)} |")
+            row = f"{BENCHMARKS[benchmark]} | {method} | {sum(theirs)} | {_row(task, benchmark, method, theirs)}"
+            text.append(f"| {row} | {_again(again, benchmark, method)} |")
     return "\n".join(text)
 
 
@@ -49,6 +49,12 @@ def _row(task: Task, benchmark: str, method: str, theirs: list[int]) -> str:
     measured = mean_of(series(task, *cell("flip", benchmark, method), "source-accuracy")).mean
     moved = measured + fmean(expected[n] for n in theirs) - fmean(expected[n] for rounds in ours for n in rounds)
     drawn = sorted(sum(rounds) for rounds in ours)
-    shown = f"{drawn[0]}" if drawn[0] == drawn[-1] else f"{drawn[0]} to {drawn[-1]}"
+    counted = f"{drawn[0]}" if drawn[0] == drawn[-1] else f"{drawn[0]} to {drawn[-1]}"
     published = PUBLISHED["flip"][benchmark][method][1]
-    return f"{shown} | {published:g} | {fixed(measured, 1)} | {fixed(moved, 1)}"
+    return f"{counted} | {published:g} | {fixed(measured, 1)} | {fixed(moved, 1)}"
+
+
+def _again(tasks: list[Task], benchmark: str, method: str) -> str:
+    attack, defense = cell("flip", benchmark, method)
+    task = fullest(tasks, benchmark)
+    return shown(mean_of(series(task, attack, f"{defense.split(',')[0]}-as-drawn", "source-accuracy")), 1) if task else ""
