@@ -12,7 +12,7 @@ from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.wording import fixed
 
 sys.path.append(str(RUNS))
-from authors_draws import ATTACKERS, authors_rounds
+from authors_replay import ATTACKERS, authors_rounds
 
 METHODS = ("FedAvg", "Median", "Trimmed mean", "Multi-Krum")
 """Those that the number of attackers matters to."""

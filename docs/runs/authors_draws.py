@@ -1,18 +1,13 @@
-"""Who takes part in each round of the FFL authors' own runs, and who of them attacks: drawn again as their code draws, whose
-notebooks all set the seed to 7. For docs/runs/paper-drawn.toml.
-
-The draws come out as the notebooks' logs show them in every round that was logged before peers are asked by reputation.
-"""
+"""Rules that ask whom the FFL authors' code asks on IMDB, for docs/runs/paper-drawn.toml."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
-import numpy as np
+from authors_replay import PEERS, TAKING_PART, authors_rounds, renumbered
 
-from fflbench.contracts import Aggregator, Rng
+from fflbench.contracts import Aggregator, Rng, TaskView
 from fflbench.defenses.aggregation.krum import MultiKrum
 from fflbench.defenses.aggregation.mean import Mean
 from fflbench.defenses.aggregation.median import Median
@@ -20,41 +15,18 @@ from fflbench.federation.setup import drawn_coalition
 from fflbench.registry import register
 from fflbench.settings import CoalitionSettings
 
-SEED, PEERS, TAKING_PART = 7, 20, 10
-ATTACKERS = {"adult": (6, 10, 11, 19), "mnist": (1, 2, 11, 19), "imdb": (1, 6, 12, 16)}
-"""The attackers' numbers in the logs."""
-CLASSES = {"adult": 2, "mnist": 10, "imdb": 2}
-
-
-@cache
-def authors_rounds(benchmark: str, rounds: int, pairing: bool = False) -> list[tuple[int, ...]]:
-    """The peers of each round under label flipping, for the rules that ask anybody; with `pairing` for FFL, as long as it
-    asks and pairs anybody."""
-    random, attackers = np.random.RandomState(SEED), ATTACKERS[benchmark]
-    for _ in range(CLASSES[benchmark]):
-        random.dirichlet([1_000_000] * PEERS)  # How many examples of a class each peer gets.
-    found = []
-    for _ in range(rounds):
-        peers = tuple(random.choice(PEERS, TAKING_PART, replace=False).tolist())
-        random.random_sample(sum(peer in attackers for peer in peers))  # Each attacker's decision to attack.
-        for left in range(TAKING_PART, 0, -2) if pairing else ():
-            random.choice(left, 2, replace=False)
-        found.append(peers)
-    return found
-
 
 class AsDrawn(Aggregator):
-    """Asks whom the authors' code asks on IMDB. Its attackers are this run's: peers are numbered so that they coincide."""
+    """Asks the authors' peers, numbered so that their attackers are this run's."""
+
+    def unfit(self, uploads: int, tolerated: int, task: TaskView) -> str | None:
+        if (uploads, task.peers) != (TAKING_PART, PEERS):
+            return f"asks {TAKING_PART} of {PEERS} peers as the FFL authors do, here it is {uploads} of {task.peers}"
+        return super().unfit(uploads, tolerated, task)
 
     def select(self, candidates: Sequence[int], count: int, round_index: int, rng: Rng) -> tuple[int, ...]:
-        ours = drawn_coalition(CoalitionSettings(), PEERS, range(PEERS), Rng(rng.seed)).members
-        number = dict(zip(_first(ATTACKERS["imdb"]), _first(ours), strict=True))
-        return tuple(sorted(number[peer] for peer in authors_rounds("imdb", 100)[round_index]))
-
-
-def _first(members: Sequence[int]) -> list[int]:
-    """All peers, those first."""
-    return [*members, *(peer for peer in range(PEERS) if peer not in members)]
+        members = drawn_coalition(CoalitionSettings(), PEERS, range(PEERS), Rng(rng.seed)).members
+        return renumbered("imdb", authors_rounds("imdb", round_index + 1)[-1], members)
 
 
 @register("fedavg-as-drawn")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fflbench.clock import Clock
-from fflbench.contracts import Aggregate, Rng, Round, Upload
+from fflbench.contracts import Aggregate, Round, Upload
 from fflbench.defenses.aggregation.mean import Mean
 from fflbench.federation.rounds import run_rounds
 from fflbench.federation.setup import build_federation
@@ -20,7 +20,7 @@ from fflbench.suite import load_suite
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "docs" / "runs")]
 
-import authors_draws  # noqa: E402
+import authors_replay  # noqa: E402
 from paper_drawn import attackers  # noqa: E402
 from paper_replayed import numbers  # noqa: E402
 
@@ -116,13 +116,12 @@ LOGGED = {
 
 @pytest.mark.parametrize("task", LOGGED)
 def test_the_authors_draws_come_out_as_they_were_logged(task: str) -> None:
-    found = authors_draws.authors_rounds(task, 10, pairing=True)
+    found = authors_replay.authors_rounds(task, 10, pairing=True)
     assert [list(found[index]) for index in (0, 1, 9)] == list(LOGGED[task])
 
 
-def test_a_run_with_the_authors_draws_has_as_many_attackers_in_every_round() -> None:
-    rule, rounds = authors_draws.MeanAsDrawn(), 100
-    ours = authors_draws.drawn_coalition(authors_draws.CoalitionSettings(), 20, range(20), Rng(5)).members
-    asked = [rule.select(range(20), 10, index, Rng(5).at("selection", round=index)) for index in range(rounds)]
-    assert [sum(peer in ours for peer in peers) for peers in asked] == numbers("imdb", rounds)
-    assert all(len(set(peers)) == 10 for peers in asked)
+def test_renumbered_peers_have_as_many_attackers() -> None:
+    theirs, members = authors_replay.authors_rounds("imdb", 100), (0, 3, 12, 19)
+    ours = [authors_replay.renumbered("imdb", peers, members) for peers in theirs]
+    assert [sum(peer in members for peer in peers) for peers in ours] == numbers("imdb", 100)
+    assert all(len(set(peers)) == 10 and set(peers) <= set(range(20)) for peers in ours)
