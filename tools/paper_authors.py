@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from paper_tables import BENCHMARKS, METRICS, NAMES, PUBLISHED, TOLERANCE, Figure, lines, mean_of, of_authors, series, shown
+from paper_tables import METRICS, NAMES, PUBLISHED, TOLERANCE, Figure, figures, mean_of, of_authors, place_of, series, shown
 
 from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.wording import fixed
@@ -25,12 +25,7 @@ def authors(paper: list[Task], rate: Task) -> str:
 
 
 def _tabled(paper: list[Task]) -> Iterator[tuple[str, str, Figure]]:
-    for kind, under in (("noise", "noise"), ("flip", "flips")):
-        for benchmark in PUBLISHED[kind]:
-            for row in lines(paper, kind, benchmark):
-                for figure in row.figures:
-                    if figure.authors:
-                        yield f"{BENCHMARKS[benchmark]}, {under}", row.method, figure
+    return ((place_of(row.kind, row.benchmark), row.method, figure) for row, figure in figures(paper) if figure.authors)
 
 
 def _halved(rate: Task) -> Iterator[tuple[str, str, Figure]]:
@@ -38,4 +33,4 @@ def _halved(rate: Task) -> Iterator[tuple[str, str, Figure]]:
         ours = mean_of(series(rate, rate.attacks[0], "trimmed-mean", metric))
         published = PUBLISHED["flip"]["adult"]["Trimmed mean"][place]
         found = of_authors("flip", "adult", HALF, place)
-        yield f"{BENCHMARKS['adult']}, flips", HALF, Figure(metric, published, ours, (), None, True, found)
+        yield place_of("flip", "adult"), HALF, Figure(metric, published, ours, (), None, True, found)

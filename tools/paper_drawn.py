@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from paper_tables import BENCHMARKS, RULES, TASKS, cell, fullest
+from paper_tables import BENCHMARKS, RULES, cell, task_of
 
 from fflbench.composition import build_defense
 from fflbench.contracts import Rng
@@ -23,7 +23,7 @@ def drawn(tasks: Iterable[Task]) -> str:
     was run in full and each rule, a column for each number of attackers."""
     tasks, found = list(tasks), {}
     for benchmark, name in BENCHMARKS.items():
-        task = fullest(tasks, TASKS.get(("flip", benchmark), benchmark))
+        task = task_of(tasks, "flip", benchmark)
         for method in METHODS if task else ():
             records = task.cell(*cell("flip", benchmark, method)).values()
             if any(record.specification.task.rounds_scale == 1 for record in records):

@@ -6,7 +6,7 @@ import sys
 from statistics import fmean
 
 from paper_drawn import attackers, by_attackers
-from paper_tables import BENCHMARKS, CLEAN, PUBLISHED, RUNS, TASKS, cell, fullest, mean_of, series, shown, spec_of
+from paper_tables import BENCHMARKS, CLEAN, PUBLISHED, RUNS, cell, fullest, mean_of, series, shown, spec_of, task_of
 
 from fflbench.leaderboard.results import Task
 from fflbench.leaderboard.wording import fixed
@@ -28,9 +28,11 @@ def replayed(tasks: list[Task], again: list[Task]) -> str:
              "ours, moved to their draws", "run with their draws"]  # fmt: skip
     text = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for benchmark in ATTACKERS:
-        task = fullest(tasks, TASKS.get(("flip", benchmark), benchmark))
-        theirs = numbers(benchmark, spec_of(task).settings["rounds"])[-REPORTED:] if task else []
-        for method in METHODS if task else ():
+        task = task_of(tasks, "flip", benchmark)
+        if task is None:
+            continue
+        theirs = numbers(benchmark, spec_of(task).settings["rounds"])[-REPORTED:]
+        for method in METHODS:
             row = f"{BENCHMARKS[benchmark]} | {method} | {sum(theirs)} | {_row(task, benchmark, method, theirs)}"
             text.append(f"| {row} | {_again(again, benchmark, method)} |")
     return "\n".join(text)

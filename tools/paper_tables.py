@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ FLIPS = {"adult": ">50K to <=50K", "mnist": "7 to 1", "cifar10": "dog to cat", "
 RULES = {"Median": "median", "Trimmed mean": "trimmed-mean", "FoolsGold": "foolsgold",
          "Multi-Krum": "multi-krum, as published"}  # fmt: skip
 CLEAN = "FedAvg, no attack"
+UNDER = {"noise": "Gaussian noise", "flip": "label flipping"}
 METRICS = {"noise": ("test-loss", "accuracy"), "flip": ("test-loss", "source-accuracy", "attack-success")}
 NAMES = {"test-loss": "test loss", "accuracy": "accuracy", "source-accuracy": "source accuracy",
          "attack-success": "attack success"}  # fmt: skip
@@ -75,8 +76,21 @@ class Line:
 
 def lines(tasks: Iterable[Task], kind: str, benchmark: str) -> list[Line]:
     """The rows of one benchmark in the table of that kind (`noise` or `flip`)."""
-    task = fullest(tasks, TASKS.get((kind, benchmark), benchmark))
+    task = task_of(tasks, kind, benchmark)
     return [_line(task, kind, benchmark, method) for method in PUBLISHED[kind][benchmark]]
+
+
+def figures(tasks: Iterable[Task]) -> Iterator[tuple[Line, Figure]]:
+    """All that is published, with its rows."""
+    for kind in METRICS:
+        for benchmark in PUBLISHED[kind]:
+            for row in lines(tasks, kind, benchmark):
+                yield from ((row, figure) for figure in row.figures)
+
+
+def task_of(tasks: Iterable[Task], kind: str, benchmark: str) -> Task | None:
+    """The task that stands for a benchmark in the table of that kind."""
+    return fullest(tasks, TASKS.get((kind, benchmark), benchmark))
 
 
 def fullest(tasks: Iterable[Task], label: str) -> Task | None:
@@ -172,7 +186,7 @@ def tables(tasks: list[Task], kind: str) -> str:
     parts = []
     for benchmark in PUBLISHED[kind]:
         rows = lines(tasks, kind, benchmark)
-        parts.append(heading(rows, fullest(tasks, TASKS.get((kind, benchmark), benchmark))))
+        parts.append(heading(rows, task_of(tasks, kind, benchmark)))
         if any(row.seeds for row in rows):
             parts.append(table(rows))
     return "\n\n".join(parts)
@@ -180,14 +194,7 @@ def tables(tasks: list[Task], kind: str) -> str:
 
 def summary(tasks: list[Task]) -> str:
     """How many of the published percentages reproduce, FFL's own among them, and which do not."""
-    found = [
-        (row, figure)
-        for kind in METRICS
-        for benchmark in PUBLISHED[kind]
-        for row in lines(tasks, kind, benchmark)
-        for figure in row.figures
-        if figure.metric in TOLERANCE
-    ]
+    found = [one for one in figures(tasks) if one[1].metric in TOLERANCE]
     judged = {verdict: [_sentence(*one) for one in found if one[1].verdict == verdict] for verdict in (YES, AMONG, NO)}
     whole = [(row, figure) for row, figure in found if figure.verdict]
     own = [figure for row, figure in whole if row.method.startswith("FFL")]
@@ -202,13 +209,16 @@ def summary(tasks: list[Task]) -> str:
 
 
 def _sentence(row: Line, figure: Figure) -> str:
-    under = "Gaussian noise" if row.kind == "noise" else "label flipping"
     published = f"{NAMES[figure.metric]} {figure.published:g} published"
     single = f"; single runs {figure.runs[0]:.1f} to {figure.runs[-1]:.1f}" if len(figure.runs) > 1 else ""
     found = ", ".join(fixed(value, 1) for value in figure.authors)
     theirs = f"; the authors' code, run here, {found}" if found else ""
-    return (f"- {BENCHMARKS[row.benchmark]} under {under}, {row.method}: {published}, {shown(figure.ours, 1)} here "
+    return (f"- {place_of(row.kind, row.benchmark)}, {row.method}: {published}, {shown(figure.ours, 1)} here "
             f"({_gap(figure)}{single}{theirs})")  # fmt: skip
+
+
+def place_of(kind: str, benchmark: str) -> str:
+    return f"{BENCHMARKS[benchmark]} under {UNDER[kind]}"
 
 
 def _gap(figure: Figure) -> str:

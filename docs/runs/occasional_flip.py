@@ -28,12 +28,14 @@ class OccasionalLabelFlip(LabelFlip):
         return examples
 
     def local_training(self, trainer: Trainer, peer: int, round: Round) -> Trainer:
-        if round.rng.at("flips", peer=peer).numpy().random() >= self.rate:
+        rng, flip = round.rng.at("flips", peer=peer), super().poison_examples
+        if rng.numpy().random() >= self.rate:
             return trainer
 
         def flipping(loss: Loss) -> Loss:
             def of_flipped(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-                return loss(model, inputs, self._flipped(targets, round.task))
+                flipped = flip(Examples(inputs, targets), peer, round.coalition, round.task, rng)
+                return loss(model, flipped.inputs, flipped.targets)
 
             return of_flipped
 
