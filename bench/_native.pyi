@@ -48,6 +48,8 @@ class Layer:
         relu: bool = False,
         epsilon: float = 0.0,
         momentum: float = 0.0,
+        vocabulary: int = 0,
+        directions: Sequence[tuple[int, int, int, int]] = (),
     ) -> None: ...
 
 class Optimiser:
@@ -61,6 +63,8 @@ class Program:
     def flavour(self) -> str: ...
     @property
     def outputs(self) -> int: ...
+    @property
+    def vocabulary(self) -> int: ...
     def train(
         self,
         parameters: NDArray[np.float32],

@@ -52,8 +52,12 @@ class NativeModel:
 
     def accepts(self, targets: Tensor) -> bool:
         """Whether every target is a class; what torch makes of others is left to torch."""
-        classes = max(2, self._program.outputs)
-        return targets.dtype == torch.int64 and bool(((targets >= 0) & (targets < classes)).all())
+        return _places_below(max(2, self._program.outputs), targets)
+
+    def reads(self, inputs: Tensor) -> bool:
+        """Whether these are inputs of its kind: tokens of its vocabulary, or numbers."""
+        words = self._program.vocabulary
+        return _places_below(words, inputs) if words else inputs.dtype == torch.float32
 
     def train(self, examples: Examples, orders: NDArray[np.int64], batch: int, optimiser: Optimiser, seed: int) -> None:
         """Train `network.flat` in place on `examples[orders[epoch]]`, `batch` at a time."""
@@ -77,7 +81,10 @@ class NativeModel:
         for step in steps:
             if "variance" in step.tensors:
                 network.flat[step.tensors["variance"] :].abs_()
+        words = self._program.vocabulary
         inputs = torch.randn(3, *shape, generator=generator)
+        if words:
+            inputs = torch.randint(words, inputs.shape, generator=generator)
         network.model.eval()
         with torch.no_grad():
             expected, found = network.model(inputs), self.forward(inputs)
@@ -91,7 +98,7 @@ def native_model(network: Network, execution: Execution, inputs: Tensor) -> Nati
     """The network as a native program for such inputs, or None where torch has to do it: another device or precision, a
     model that is not covered, hooks that look into it, no native loop."""
     usable = execution.allows_native and FLAVOURS and network.flat.device.type == "cpu"
-    if not usable or inputs.dtype != torch.float32:
+    if not usable:
         return None
     shape = tuple(inputs.shape[1:])
     if shape not in network.programs:
@@ -100,7 +107,7 @@ def native_model(network: Network, execution: Execution, inputs: Tensor) -> Nati
         except UntranslatableError:
             network.programs[shape] = None
     program = network.programs[shape]
-    return None if program is None or program.watched else program
+    return None if program is None or program.watched or not program.reads(inputs) else program
 
 
 def optimiser(name: str, rate: float, momentum: float, decay: float) -> Optimiser:
@@ -112,6 +119,10 @@ def layer_of(step: Step) -> extension.native.Layer:
     return extension.native.Layer(**values.pop("tensors"), **values)
 
 
+def _places_below(count: int, values: Tensor) -> bool:
+    return values.dtype == torch.int64 and bool(((values >= 0) & (values < count)).all())
+
+
 def _rows(inputs: Tensor) -> NDArray[np.float32]:
-    rows: NDArray[np.float32] = inputs.detach().reshape(len(inputs), -1).contiguous().numpy()
+    rows: NDArray[np.float32] = inputs.detach().reshape(len(inputs), -1).to(torch.float32).contiguous().numpy()
     return rows

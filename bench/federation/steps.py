@@ -22,8 +22,9 @@ class UntranslatableError(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One layer, as `fflbench._native.Layer` takes it. `tensors` are places in the flat vector. `drop`, `by_channel`, `pool`
-    and `relu` of a convolution say what is done to its sums at once."""
+    """One layer, as `fflbench._native.Layer` takes it. `tensors` are places in the flat vector, as are those of an LSTM's
+    `directions`: of its weights for inputs and for outputs, and of both biases. `drop`, `by_channel`, `pool` and `relu` of a
+    convolution say what is done to its sums at once."""
 
     kind: str
     tensors: dict[str, int] = field(default_factory=dict)
@@ -37,6 +38,8 @@ class Step:
     relu: bool = False
     epsilon: float = 0.0
     momentum: float = 0.0
+    vocabulary: int = 0
+    directions: tuple[tuple[int, int, int, int], ...] = ()
 
 
 Translated = tuple[Step | None, Shape]
@@ -79,6 +82,35 @@ def batch_norm(module: nn.BatchNorm1d | nn.BatchNorm2d, shape: Shape, offsets: O
         raise UntranslatableError("batch norm without weights, running statistics or momentum")
     step = Step("batch_norm", _tensors(offsets, **tensors), epsilon=module.eps, momentum=module.momentum)
     return step, shape
+
+
+def embedding(module: nn.Embedding, shape: Shape, offsets: Offsets) -> Translated:
+    if module.padding_idx is not None or module.max_norm is not None or module.scale_grad_by_freq or len(shape) != 1:
+        raise UntranslatableError(f"Embedding with padding, a largest norm or scaled gradients, or on inputs of {shape}")
+    step = Step("embedding", _tensors(offsets, weight=module.weight), module.embedding_dim, vocabulary=module.num_embeddings)
+    return step, (*shape, module.embedding_dim)
+
+
+def lstm(module: nn.LSTM, shape: Shape, offsets: Offsets) -> Translated:
+    if module.num_layers != 1 or module.proj_size or not module.bias or not module.batch_first:
+        raise UntranslatableError("LSTM with several layers, projections, without biases or with time first")
+    if len(shape) != 2 or shape[1] != module.input_size:
+        raise UntranslatableError(f"LSTM on inputs of {shape}")
+    directions = tuple(
+        (
+            offsets(getattr(module, f"weight_ih_l0{suffix}")),
+            offsets(getattr(module, f"weight_hh_l0{suffix}")),
+            offsets(getattr(module, f"bias_ih_l0{suffix}")),
+            offsets(getattr(module, f"bias_hh_l0{suffix}")),
+        )
+        for suffix in (["", "_reverse"] if module.bidirectional else [""])
+    )
+    return Step("lstm", outputs=module.hidden_size, directions=directions), (shape[0], len(directions) * module.hidden_size)
+
+
+def over_time(shape: Shape) -> Translated:
+    """The mean and the largest over time, side by side."""
+    return Step("over_time"), (2 * shape[1],)
 
 
 def dropout(shape: Shape, p: float = 0.5, training: bool = True, inplace: bool = False) -> Translated:

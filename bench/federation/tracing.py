@@ -19,6 +19,8 @@ MODULES: dict[type[nn.Module], Callable[..., Translated]] = {
     nn.Linear: steps.linear,
     nn.BatchNorm1d: steps.batch_norm,
     nn.BatchNorm2d: steps.batch_norm,
+    nn.Embedding: steps.embedding,
+    nn.LSTM: steps.lstm,
     nn.MaxPool2d: lambda m, shape, _: steps.max_pool(
         shape, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode, m.return_indices
     ),
@@ -85,6 +87,8 @@ class _Walk:
         self._value: fx.Node | None = None
         self._shapes: set[fx.Node] = set()
         self._samples: set[fx.Node] = set()
+        self._pair: fx.Node | None = None
+        self._over_time: dict[fx.Node, str] = {}
         places = {parameter.name: parameter.offset for parameter in layout.parameters}
         tensors = [*model.named_parameters(), *model.named_buffers()]
         self._offsets = {id(tensor): places[name] for name, tensor in tensors if name in places}
@@ -94,19 +98,25 @@ class _Walk:
             nodes = list(fx.Tracer().trace(self._model).nodes)
         except Exception as error:  # A user's forward may fail on a stand-in in any way.
             raise UntranslatableError(f"a forward that cannot be traced ({type(error).__name__})") from None
-        found = [self._follow(node) for node in nodes]
-        return [step for step in found if step is not None]
+        found = [step for step in map(self._follow, nodes) if step is not None]
+        if any(step.kind == "embedding" for step in found[1:]):
+            raise UntranslatableError("an embedding of something other than the inputs")
+        return found
 
     def _follow(self, node: fx.Node) -> Step | None:
-        if node.op == "placeholder" and self._value is None:
+        if node.op == "placeholder" and self._value is None and self._pair is None:
             self._value = node
             return None
         if node.op == "output":
             if node.args[0] is not self._value or len(self._shape) != 1:
                 raise UntranslatableError("an output other than one row of logits a sample")
             return None
-        if self._asks_for_size(node):
+        if self._takes_outputs(node) or self._asks_for_size(node) or self._sums_up(node):
             return None
+        if self._joins(node):
+            step, self._shape = steps.over_time(self._shape)
+            self._value = node
+            return step
         if not node.args or node.args[0] is not self._value:
             raise UntranslatableError(f"{node.op} {node.target} beside the straight line")
         try:
@@ -114,6 +124,8 @@ class _Walk:
         except TypeError:
             raise UntranslatableError(f"these arguments of {node.target}") from None
         self._value = node
+        if step is not None and step.kind == "lstm":
+            self._value, self._pair = None, node
         return step
 
     def _translated(self, node: fx.Node) -> Translated:
@@ -149,6 +161,33 @@ class _Walk:
         else:
             return False
         return True
+
+    def _takes_outputs(self, node: fx.Node) -> bool:
+        """`outputs, _ = lstm(x)`."""
+        if self._pair is None or node.target is not operator.getitem or node.args[0] is not self._pair:
+            return False
+        if node.args[1] == 0:
+            self._value = node
+        return node.args[1] == 0 or not node.users
+
+    def _sums_up(self, node: fx.Node) -> bool:
+        """`x.mean(1)`, `x.max(1).values` of vectors in time."""
+        source, asked = (node.args[0] if node.args else None), (node.target, *node.args[1:])
+        in_time = source is self._value and len(self._shape) == 2 and not node.kwargs
+        if in_time and asked in (("mean", 1), ("max", 1)):
+            self._over_time[node] = str(node.target)
+        elif isinstance(source, fx.Node) and self._over_time.get(source) == "max" and asked == (getattr, "values"):
+            self._over_time[node] = "largest"
+        else:
+            return False
+        return True
+
+    def _joins(self, node: fx.Node) -> bool:
+        """`torch.cat((mean, largest), dim=1)` of these."""
+        if node.target is not torch.cat or not node.args or not isinstance(node.args[0], tuple | list):
+            return False
+        found = [self._over_time.get(part) for part in node.args[0] if isinstance(part, fx.Node)]
+        return found == ["mean", "largest"] and ((*node.args[1:], *node.kwargs.values()) == (1,))
 
     def _offset(self, tensor: Tensor) -> int:
         if id(tensor) not in self._offsets:

@@ -10,6 +10,8 @@
 #include "linear.hpp"
 #include "activation.hpp"
 #include "batch_norm.hpp"
+#include "lstm.hpp"
+#include "over_time.hpp"
 #include "loss.hpp"
 #include "matrix.hpp"
 #include "bend.hpp"
@@ -47,6 +49,10 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::measure,
     FFL_FLAVOUR::normalise,
     FFL_FLAVOUR::normalise_back,
+    FFL_FLAVOUR::lstm,
+    FFL_FLAVOUR::lstm_back,
+    FFL_FLAVOUR::over_time,
+    FFL_FLAVOUR::over_time_back,
     FFL_FLAVOUR::softmax_gradient,
     FFL_FLAVOUR::sigmoid_gradient,
     FFL_FLAVOUR::multiply,

@@ -21,8 +21,8 @@ struct Kernels {
   void (*linear)(const float* input, long inputs, const float* weights, const float* bias, float* output, long outputs,
                  long groups);
   void (*linear_back)(const float* gradient, long outputs, const float* weights, float* to, long inputs, long groups);
-  void (*linear_weight_gradient)(const float* input, long inputs, const float* gradient, long outputs, float* weights,
-                                 long groups, float* rows);
+  void (*linear_weight_gradient)(const float* input, long inputs, long apart, const float* gradient, long outputs,
+                                 float* weights, long groups, float* rows);
   void (*activate[3])(const Tensor& input, const Tensor& output, const float* from, float* to);
   void (*activate_back[3])(const Tensor& output, const float* value, const float* gradient, float* to);
   void (*draw)(unsigned* state, float* factors, long count, float drop);
@@ -35,6 +35,12 @@ struct Kernels {
   void (*normalise_back)(const Tensor&, const float* input, long groups, long samples, const float* mean,
                          const float* deviation, const float* weight, const float* gradient, float* to,
                          float* weight_gradient, float* bias_gradient);
+  void (*lstm)(const Recurrence&, const float* before, const float* cells_before, float* gates, float* cells, float* outputs,
+               float* room);
+  void (*lstm_back)(const Recurrence&, const float* gradient, const float* cells_before, const float* cells, float* gates,
+                    float* carried, float* kept, float* totals);
+  void (*over_time)(long steps, long width, const float* values, float* mean, float* largest, int* which);
+  void (*over_time_back)(long steps, long width, const float* mean, const float* largest, const int* which, float* to);
   void (*softmax_gradient)(const float* logits, long classes, const long* targets, long samples, float share, float* to);
   void (*sigmoid_gradient)(const float* logits, const long* targets, long samples, float share, float* to);
   void (*multiply)(const Product&);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "buffer.hpp"
+#include "text_layers.hpp"
 
 namespace fflbench {
 namespace {
@@ -158,8 +159,8 @@ class LinearLayer : public Layer {
   void backward(const Pass& pass, const float* from, const float*, const float* gradient, float* back) override {
     for (long g = 0; d_.bias >= 0 && g < pass.groups; ++g)
       pass.kernels.channel_sums({d_.outputs}, gradient + g * d_.outputs * GROUP, pass.gradient + d_.bias);
-    pass.kernels.linear_weight_gradient(from, input_.features(), gradient, d_.outputs, pass.gradient + d_.weight,
-                                        pass.groups, rows_.get());
+    pass.kernels.linear_weight_gradient(from, input_.features(), plain(input_), gradient, d_.outputs,
+                                        pass.gradient + d_.weight, pass.groups, rows_.get());
     if (back) pass.kernels.linear_back(gradient, d_.outputs, at(pass, d_.weight), back, input_.features(), pass.groups);
   }
 
@@ -277,7 +278,7 @@ void check(const Description& d, const Tensor& input, long size) {
                                                  : input.channels;
   const long each = norm ? input.channels : d.outputs;
   auto outside = [size](long offset, long count) { return offset < 0 || offset + count > size; };
-  if (d.kind != "linear" && d.kind != "convolution" && !norm) return;
+  if (d.kind != "linear" && d.kind != "convolution" && !norm) return check_text(d, input, size);
   if (each < 1 || outside(d.weight, weights) || ((norm || d.bias != -1) && outside(d.bias, each)) ||
       (norm && (outside(d.mean, each) || outside(d.variance, each))))
     throw std::invalid_argument(d.kind + ": its parameters lie outside of the vector");
@@ -292,6 +293,7 @@ std::unique_ptr<Layer> make_layer(const Description& d) {
   if (d.kind == "tanh") return std::make_unique<ActivationLayer>(2);
   if (d.kind == "dropout") return std::make_unique<DropoutLayer>(d);
   if (d.kind == "batch_norm") return std::make_unique<NormLayer>(d);
+  if (auto layer = make_text_layer(d)) return layer;
   throw std::invalid_argument("layer kind: found '" + d.kind + "'");
 }
 

@@ -3,10 +3,21 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels.hpp"
 
 namespace fflbench {
+
+// Where one direction of an LSTM has its parameters.
+struct Recurrent {
+  long weight, recurrent_weight, bias, recurrent_bias;
+};
+
+// The rows of an embedding among the parameters.
+struct Rows {
+  long offset = 0, count = 0, width = 0;
+};
 
 // A layer as Python describes it. Parameters are offsets into the flat vector, -1 where there is none.
 struct Description {
@@ -16,6 +27,8 @@ struct Description {
   double drop = 0;
   bool by_channel = false, pool = false, relu = false;
   double epsilon = 0, momentum = 0;
+  long vocabulary = 0;
+  std::vector<Recurrent> directions;
 };
 
 // A part of a batch on its way through the layers: `samples` of them, in groups of sixteen.
@@ -50,6 +63,7 @@ class Layer {
   // `gradient` belongs to the output `value`; adds to the parameters' gradient and writes `back`, unless it is nullptr.
   virtual void backward(const Pass&, const float* from, const float* value, const float* gradient, float* back) = 0;
   virtual bool whole_batch() const { return false; }
+  virtual Rows rows() const { return {}; }
 
  protected:
   virtual void prepare() {}

@@ -1,9 +1,10 @@
 // Fully connected layers, several groups of samples at a time: a group is to them what a position is to a convolution.
 namespace FFL_FLAVOUR {
 
-// output[group][o] = bias[o] + sum over i of input[group][i] * weights[o * sum.output + i * sum.weight].
-inline void product(const Sum& sum, long outputs, const float* bias, const float* input, float* output, long groups) {
-  const long in_group = sum.channels * GROUP, out_group = outputs * GROUP;
+// output[group][o] = bias[o] + sum over i of input[group][i] * weights[o * sum.output + i * sum.weight], where groups of
+// inputs are `in_group` apart, those of outputs `out_group`.
+inline void product(const Sum& sum, long outputs, const float* bias, const float* input, long in_group, float* output,
+                    long out_group, long groups) {
   for (long group = 0; group < groups; group += POSITIONS) {
     const int positions = int(groups - group < POSITIONS ? groups - group : POSITIONS);
     const float* in[POSITIONS];
@@ -19,12 +20,13 @@ inline void product(const Sum& sum, long outputs, const float* bias, const float
 inline void linear(const float* input, long inputs, const float* weights, const float* bias, float* output, long outputs,
                    long groups) {
   const Tap tap{0, 0};
-  product({&tap, 1, inputs, GROUP, weights, inputs, 1}, outputs, bias, input, output, groups);
+  product({&tap, 1, inputs, GROUP, weights, inputs, 1}, outputs, bias, input, inputs * GROUP, output, outputs * GROUP, groups);
 }
 
 inline void linear_back(const float* gradient, long outputs, const float* weights, float* to, long inputs, long groups) {
   const Tap tap{0, 0};
-  product({&tap, 1, outputs, GROUP, weights, 1, inputs}, inputs, nullptr, gradient, to, groups);
+  const Sum sum{&tap, 1, outputs, GROUP, weights, 1, inputs};
+  product(sum, inputs, nullptr, gradient, outputs * GROUP, to, inputs * GROUP, groups);
 }
 
 // A tile of the weights' gradient, with inputs side by side in place of samples: rows[sample][inputs].
@@ -58,13 +60,13 @@ struct LinearWeightTile {
   }
 };
 
-// weights[o][i] += sum over samples of gradient[group][o][lane] * input[group][i][lane]. `rows` is room for the inputs
-// with the other side first: groups x 16 x inputs, rounded up to sixteen.
-inline void linear_weight_gradient(const float* input, long inputs, const float* gradient, long outputs, float* weights,
-                                   long groups, float* rows) {
+// weights[o][i] += sum over samples of gradient[group][o][lane] * input[group][i][lane], groups of inputs `apart`. `rows` is
+// room for the inputs with the other side first: groups x 16 x inputs, rounded up to sixteen.
+inline void linear_weight_gradient(const float* input, long inputs, long apart, const float* gradient, long outputs,
+                                   float* weights, long groups, float* rows) {
   const long width = (inputs + LANES - 1) / LANES * LANES;
   for (long group = 0; group < groups; ++group)
-    transpose(input + group * inputs * GROUP, inputs, rows + group * GROUP * width, width);
+    transpose(input + group * apart, inputs, rows + group * GROUP * width, width);
   Tap taps[LANES];
   for (long lane = 0; lane < LANES; ++lane) taps[lane] = {lane * width, lane};
   const Sum sum{taps, LANES, groups, GROUP * width, gradient, GROUP, outputs * GROUP};

@@ -66,6 +66,9 @@ namespace {
 void check_data(const Program& program, const Floats& parameters, const Floats& inputs) {
   need(parameters.ndim() == 1 && parameters.size() == program.size(), "parameters: need one vector of the program's size");
   need(inputs.ndim() == 2 && inputs.shape(1) == program.inputs(), "inputs: need [samples, inputs] of the program's width");
+  const float last = float(program.vocabulary() - 1);
+  for (long i = 0; last >= 0 && i < inputs.size(); ++i)
+    need(inputs.data()[i] >= 0 && inputs.data()[i] <= last, "inputs: found a token outside of the vocabulary");
 }
 
 void train(Program& program, Floats& parameters, const Floats& inputs, const Integers& targets, const Integers& orders,
@@ -308,9 +311,12 @@ void unpack(Words& row, const Flags& chosen, const Words& values, const std::str
 
 Description describe(const std::string& kind, long weight, long bias, long mean, long variance, long outputs,
                      std::pair<long, long> kernel, long stride, long padding, double drop, bool by_channel, bool pool,
-                     bool relu, double epsilon, double momentum) {
+                     bool relu, double epsilon, double momentum, long vocabulary,
+                     const std::vector<std::array<long, 4>>& directions) {
+  std::vector<Recurrent> recurrent;
+  for (const auto& places : directions) recurrent.push_back({places[0], places[1], places[2], places[3]});
   return {kind, weight, bias, mean, variance, outputs, {kernel.first, kernel.second, stride, padding},
-          drop, by_channel, pool, relu, epsilon, momentum};
+          drop, by_channel, pool, relu, epsilon, momentum, vocabulary, recurrent};
 }
 
 }  // namespace
@@ -341,7 +347,7 @@ PYBIND11_MODULE(_native, module) {
       .def(py::init(&describe), "kind"_a, py::kw_only(), "weight"_a = -1, "bias"_a = -1, "mean"_a = -1,
            "variance"_a = -1, "outputs"_a = 0, "kernel"_a = std::pair<long, long>(1, 1), "stride"_a = 1, "padding"_a = 0,
            "drop"_a = 0.0, "by_channel"_a = false, "pool"_a = false, "relu"_a = false, "epsilon"_a = 0.0,
-           "momentum"_a = 0.0);
+           "momentum"_a = 0.0, "vocabulary"_a = 0, "directions"_a = std::vector<std::array<long, 4>>{});
   py::class_<Optimiser>(module, "Optimiser")
       .def(py::init([](bool adam, double rate, double momentum, double decay) {
              return Optimiser{adam, rate, momentum, decay};
@@ -356,6 +362,7 @@ PYBIND11_MODULE(_native, module) {
            "layers"_a, "shape"_a, "size"_a, "trainable"_a, "flavour"_a)
       .def_property_readonly("flavour", &Program::flavour)
       .def_property_readonly("outputs", &Program::outputs)
+      .def_property_readonly("vocabulary", &Program::vocabulary)
       .def("train", &train, py::arg("parameters").noconvert(), py::arg("inputs").noconvert(),
            py::arg("targets").noconvert(), py::arg("orders").noconvert(), "batch"_a, "optimiser"_a, "seed"_a)
       .def("evaluate", &evaluate, py::arg("parameters").noconvert(), py::arg("inputs").noconvert())

@@ -35,6 +35,8 @@ Program::Program(const std::vector<Description>& descriptions, Tensor input, lon
   for (const Description& d : descriptions) {
     check(d, shapes_.back(), size);
     layers_.push_back(make_layer(d));
+    if (layers_.size() > 1 && layers_.back()->rows().count)
+      throw std::invalid_argument("embedding: needs to be the first layer");
     shapes_.push_back(layers_.back()->connect(shapes_.back()));
     whole_batch_ = whole_batch_ || layers_.back()->whole_batch();
   }
@@ -98,7 +100,6 @@ void Program::loss_gradient(const Pass& pass, const long* targets, long batch) {
 void Program::step_gradient(float* parameters, const std::vector<const float*>& rows, const std::vector<long>& targets,
                             State& state) {
   const long batch = long(rows.size());
-  std::fill(gradient_.get(), gradient_.get() + size_, 0.0f);
   for (long begin = 0, samples; begin < batch; begin += samples) {
     samples = std::min(chunk(batch), batch - begin);
     const Pass pass{kernels_, groups_of(samples), samples, true, parameters, gradient_.get()};
@@ -110,6 +111,37 @@ void Program::step_gradient(float* parameters, const std::vector<const float*>& 
   }
 }
 
+// Without decay, a row of an embedding that no example names stays as it is, whichever the optimiser.
+std::vector<Part> Program::moving(const float* inputs, const Schedule& schedule, const Optimiser& optimiser) const {
+  const Rows rows = layers_.front()->rows();
+  if (!rows.count || optimiser.decay != 0) return {{0, trainable_}};
+  std::vector<bool> named(std::size_t(rows.count));
+  for (long i = 0; i < schedule.epochs * schedule.used; ++i)
+    for (long t = 0; t < this->inputs(); ++t) named[std::size_t(inputs[schedule.orders[i] * this->inputs() + t])] = true;
+  std::vector<Part> parts{{0, rows.offset}};
+  auto add = [&parts](long begin, long end) {
+    if (parts.back().end == begin)
+      parts.back().end = end;
+    else
+      parts.push_back({begin, end});
+  };
+  for (long row = 0; row < rows.count; ++row)
+    if (named[std::size_t(row)]) add(rows.offset + row * rows.width, rows.offset + (row + 1) * rows.width);
+  add(rows.offset + rows.count * rows.width, trainable_);
+  return parts;
+}
+
+void Program::optimise(const Optimiser& o, const std::vector<Part>& parts, long step, float* parameters) {
+  for (const Part& part : parts) {
+    const long size = part.end - part.begin;
+    float *gradient = gradient_.get() + part.begin, *first = first_.get() + part.begin;
+    if (o.adam)
+      kernels_.adam(o, step, size, gradient, parameters + part.begin, first, second_.get() + part.begin);
+    else
+      kernels_.sgd(o, size, gradient, parameters + part.begin, first);
+  }
+}
+
 void Program::train(float* parameters, const float* inputs, const std::int64_t* targets, const Schedule& schedule,
                     const Optimiser& optimiser, std::uint64_t seed) {
   const std::lock_guard<std::mutex> alone(busy_);
@@ -117,6 +149,7 @@ void Program::train(float* parameters, const float* inputs, const std::int64_t* 
   first_.clear();
   second_.clear();
   State state = seeded<State>(seed);
+  const std::vector<Part> parts = moving(inputs, schedule, optimiser);
   std::vector<const float*> rows;
   std::vector<long> wanted;
   long step = 0;
@@ -129,12 +162,9 @@ void Program::train(float* parameters, const float* inputs, const std::int64_t* 
         rows.push_back(inputs + place * this->inputs());
         wanted.push_back(long(targets[place]));
       }
+      for (const Part& part : parts) std::fill(gradient_.get() + part.begin, gradient_.get() + part.end, 0.0f);
       step_gradient(parameters, rows, wanted, state);
-      ++step;
-      if (optimiser.adam)
-        kernels_.adam(optimiser, step, trainable_, gradient_.get(), parameters, first_.get(), second_.get());
-      else
-        kernels_.sgd(optimiser, trainable_, gradient_.get(), parameters, first_.get());
+      optimise(optimiser, parts, ++step, parameters);
     }
 }
 

@@ -18,6 +18,11 @@ struct Schedule {
   long epochs, used, batch;
 };
 
+// A part of the parameters.
+struct Part {
+  long begin, end;
+};
+
 // One layer's dropout factors for one batch, [samples][count].
 struct Masks {
   long samples, count;
@@ -32,6 +37,8 @@ class Program {
   long inputs() const { return shapes_.front().features(); }
   long outputs() const { return shapes_.back().features(); }
   long size() const { return size_; }
+  // How many tokens there are, if inputs are tokens: whole numbers from 0 on. Else 0.
+  long vocabulary() const { return layers_.front()->rows().count; }
   const char* flavour() const { return kernels_.name; }
 
   // Trains parameters[size] in place. Targets must be in range: classes, or 0 and 1 for one logit.
@@ -53,6 +60,8 @@ class Program {
   void draw(State&, long groups);
   void step_gradient(float* parameters, const std::vector<const float*>& rows, const std::vector<long>& targets, State&);
   void loss_gradient(const Pass&, const long* targets, long batch);
+  std::vector<Part> moving(const float* inputs, const Schedule&, const Optimiser&) const;
+  void optimise(const Optimiser&, const std::vector<Part>&, long step, float* parameters);
 
   const Kernels& kernels_;
   long size_, trainable_, reserved_ = 0;

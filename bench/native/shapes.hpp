@@ -72,6 +72,14 @@ struct Patches {
   long count, plane, row;
 };
 
+// One direction of an LSTM at one step in time: its weights for what came out before, [4 * hidden][hidden], and how far gates,
+// cells and outputs of one group are from those of the next.
+struct Recurrence {
+  long hidden, groups;
+  const float* weights;
+  long gates, cells, outputs;
+};
+
 struct Norm {
   float epsilon, momentum;
 };

@@ -56,7 +56,7 @@ def exact_update(model: nn.Module, examples: Examples, start: Tensor, rng: Rng, 
         steps = torch.optim.Adam(exact.parameters(), **common)
     for inputs, targets in trainer._batches(examples, rng):
         steps.zero_grad()
-        task_loss(exact(inputs.double()), targets).backward()
+        task_loss(exact(inputs.double() if inputs.is_floating_point() else inputs), targets).backward()
         steps.step()
     layout = trainer.network.layout.parameters
     return torch.cat([tensors[parameter.name].detach().flatten() for parameter in layout]) - start
@@ -85,6 +85,12 @@ def native_update(
 
 def start_of(model: nn.Module) -> Tensor:
     return Network(copy.deepcopy(model), CPU).flat.clone()
+
+
+def texts_of(words: int, tokens: int, classes: int, count: int, seed: int = 0) -> Examples:
+    generator = torch.Generator().manual_seed(seed)
+    texts = torch.randint(0, words, (count, tokens), generator=generator)
+    return Examples(texts, torch.randint(0, max(2, classes), (count,), generator=generator))
 
 
 def examples_of(shape: tuple[int, ...], classes: int, count: int, seed: int = 0) -> Examples:

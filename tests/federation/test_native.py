@@ -51,7 +51,7 @@ def assert_same_training(model: nn.Module, examples: Examples, flavour: str = ""
     sides are nearly equal may go the other way, which is no error: then slightly other examples decide."""
     start, rng, errors = start_of(model), Rng(3).at("training", peer=1), list[float]()
     for factor in (1.0, 0.99, 1.01):
-        inputs = Examples(examples.inputs * factor, examples.targets)
+        inputs = Examples((examples.inputs * factor).to(examples.inputs.dtype), examples.targets)
         right = exact_update(model, inputs, start, rng, **settings)
         usual = float((torch_update(model, inputs, start, rng, **settings) - right).abs().max())
         found = native_update(model, inputs, start, rng, flavour, **settings)

@@ -13,7 +13,6 @@ from fflbench.federation.native import NativeModel, native_model
 from fflbench.federation.network import Network
 from fflbench.federation.steps import UntranslatableError
 from fflbench.federation.trainer import Trainer
-from fflbench.models.bilstm import BiLSTM
 from fflbench.models.mlp import MLP
 from fflbench.models.resnet import ResNet18
 from fflbench.models.small_cnns import MnistCNN
@@ -64,7 +63,7 @@ def frozen() -> nn.Module:
 
 
 @pytest.mark.parametrize(("model", "shape"), [
-    (BiLSTM(50), (9,)), (ResNet18((3, 8, 8), 4), (3, 8, 8)), (Residual(), (6,)), (Noisy(), (6,)), (Always(), (6,)),
+    (ResNet18((3, 8, 8), 4), (3, 8, 8)), (Residual(), (6,)), (Noisy(), (6,)), (Always(), (6,)),
     (nn.Sequential(Frozen(6, 3)), (6,)), (watched(), (6,)), (frozen(), (6,)),
     (nn.Sequential(nn.Conv2d(4, 4, 3, groups=2), nn.Flatten(), nn.Linear(16, 2)), (4, 4, 4)),
     (nn.Sequential(nn.Conv2d(4, 4, 2, dilation=2), nn.Flatten(), nn.Linear(16, 2)), (4, 4, 4)),
