@@ -91,7 +91,9 @@ def test_what_is_not_finite_shows_as_in_torch(place: str, value: float, flavour:
     model, examples = BiLSTM(WORDS, 6, 5), texts_of(WORDS, 4, 1, 20)
     network = Network(model, CPU)
     program = NativeModel(network, (4,), flavour)
-    network.flat[next(p.offset for p in network.layout.parameters if p.name.startswith(place)) + 2 * ("weight" in place)] = value
+    network.flat[next(p.offset for p in network.layout.parameters if p.name.startswith(place)) + 2 * ("weight" in place)] = (
+        value
+    )
     network.model.eval()
     with torch.no_grad():
         expected = network.model(examples.inputs)
@@ -194,7 +196,9 @@ def test_the_door_is_shut_to_words_that_do_not_exist(token: float) -> None:
     with pytest.raises(ValueError, match="vocabulary"):
         program.evaluate(network.flat.numpy(), texts)
     with pytest.raises(ValueError, match="vocabulary"):
-        program.train(network.flat.numpy(), texts, np.zeros(4, np.int64), np.arange(4)[None], 2, optimiser("sgd", 0.1, 0, 0), 1)
+        program.train(
+            network.flat.numpy(), texts, np.zeros(4, np.int64), np.arange(4)[None], 2, optimiser("sgd", 0.1, 0, 0), 1
+        )
 
 
 @pytest.mark.parametrize("layer", [
