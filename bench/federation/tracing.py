@@ -164,11 +164,11 @@ class _Walk:
 
     def _takes_outputs(self, node: fx.Node) -> bool:
         """`outputs, _ = lstm(x)`."""
-        if self._pair is None or node.target is not operator.getitem or node.args[0] is not self._pair:
+        if node.target is not operator.getitem or self._pair is None or node.args[0] is not self._pair:
             return False
-        if node.args[1] == 0:
+        if node.args == (self._pair, 0):
             self._value = node
-        return node.args[1] == 0 or not node.users
+        return node is self._value or not node.users
 
     def _sums_up(self, node: fx.Node) -> bool:
         """`x.mean(1)`, `x.max(1).values` of vectors in time."""
