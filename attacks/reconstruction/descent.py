@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fflbench.contracts import Observation
 from fflbench.keeper import Descent
+from fflbench.optimisers import Adam
 from fflbench.recorded import new_stream, recordable, recorded
 
 WORTH = 50
@@ -75,12 +76,12 @@ def descend(
     return made
 
 
-def _adam(variables: Sequence[Tensor], learning_rate: float) -> torch.optim.Adam:
+def _adam(variables: Sequence[Tensor], learning_rate: float) -> Adam:
     """On a GPU with a step size and a count of steps that lie there."""
     if not variables[0].is_cuda:
-        return torch.optim.Adam(list(variables), lr=learning_rate)
+        return Adam(list(variables), lr=learning_rate)
     rate = torch.tensor(learning_rate, device=variables[0].device)
-    return torch.optim.Adam(list(variables), lr=rate, capturable=True)
+    return Adam(list(variables), lr=rate, capturable=True)
 
 
 def _recorded(

@@ -14,6 +14,7 @@ from fflbench.attacks.reconstruction.labels import last_tensor
 from fflbench.attacks.reconstruction.simulation import as_trained, squared_cost
 from fflbench.contracts import Observation, Reconstruction, ReconstructionAttack, Rng
 from fflbench.duration import Duration
+from fflbench.optimisers import LBFGS
 
 
 @dataclass
@@ -46,12 +47,11 @@ class DeepLeakage(ReconstructionAttack):
         images = torch.randn((seen.examples, *seen.task.input_shape), generator=generator, device=device)
         logits = torch.randn((seen.examples, len(seen.task.classes)), generator=generator, device=device)
         free = [images.requires_grad_()] if labels is not None else [images.requires_grad_(), logits.requires_grad_()]
-        optimiser = torch.optim.LBFGS(free, lr=self.learning_rate, max_iter=20, history_size=100)
+        optimiser = LBFGS(free, lr=self.learning_rate, max_iter=20, history_size=100)
         cost, best = squared_cost(seen), (math.inf, images.detach().clone(), logits.detach().clone())
 
         def closure() -> Tensor:
             nonlocal best
-            optimiser.zero_grad()
             value = cost(images, soft(logits, seen) if labels is None else labels)
             gradients = torch.autograd.grad(value, free)
             for variable, gradient in zip(free, gradients, strict=True):
@@ -64,7 +64,7 @@ class DeepLeakage(ReconstructionAttack):
         done = 0
         while done < self.steps:
             before, done = best[0], done + 1
-            optimiser.step(closure)  # type: ignore[no-untyped-call]
+            optimiser.step(closure)
             if not best[0] < before:
                 break
         found = seen.task.denormalise(best[1]).clamp(0, 1)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fflbench import optimisers
 from fflbench.contracts import Examples
 from fflbench.errors import UserError
 from fflbench.execution import FULL, Execution
@@ -154,8 +155,8 @@ class Trainer:
         leaf, rate, decay, kind = [self.network.leaf], self.learning_rate, self.weight_decay, self.network.flat.device.type
         fused = kind in ("cpu", "cuda")
         if self.optimiser == "adam":
-            return torch.optim.Adam(leaf, lr=rate, weight_decay=decay, fused=fused, capturable=kind == "cuda")
-        return torch.optim.SGD(leaf, lr=rate, momentum=self.momentum, weight_decay=decay, fused=fused)
+            return optimisers.Adam(leaf, lr=rate, weight_decay=decay, fused=fused, capturable=kind == "cuda")
+        return optimisers.SGD(leaf, lr=rate, momentum=self.momentum, weight_decay=decay, fused=fused)
 
     def _batches(self, examples: Examples, rng: Rng) -> Iterator[tuple[Tensor, Tensor]]:
         """Mini-batches of every epoch."""
