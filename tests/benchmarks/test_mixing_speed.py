@@ -19,9 +19,11 @@ PLAIN = "as its authors simulate it: random masks and vectors"
 
 def masked(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """The exchange with arithmetic, on copies: coordinates are picked by a factor of 0 or 1 that comes from a normal draw,
-    and each direction is hidden by a normal vector that is added and taken off."""
+    which is made twice there, and each direction is hidden by a normal vector that is added and taken off."""
     first, second = first.clone(), second.clone()
-    mask, hiding, other = (torch.randn_like(first) >= 0.5) + 0, torch.randn_like(first), torch.randn_like(first)
+    drawn, hiding, other = (torch.randn_like(first) for _ in range(3))
+    drawn = torch.randn_like(first)
+    mask = (drawn >= 0.5) + 0
     to_second, to_first = first * mask + hiding, second * mask + other
     return first * (1 - mask) + to_first - other, second * (1 - mask) + to_second - hiding
 
