@@ -16,15 +16,16 @@ FFL_INLINE V slope(Curve kind, V y, V gradient) {
   return gradient * (all(1.0f) - y * y);
 }
 
-// Calls visit(place in a, place in b, place without padding, channel) for every vector of a group.
+// Calls visit(place in a, place in b, place without padding, channel) for every vector of a group. The shapes are copies: their
+// numbers stay in registers whatever is written.
 template <class Visit>
-FFL_INLINE void everywhere(const Tensor& a, const Tensor& b, const Visit& visit) {
-  long plain = 0;
-  for (long channel = 0; channel < a.channels; ++channel)
-    for (long y = 0; y < a.height; ++y) {
-      const long in_a = a.first() + channel * a.plane() + y * a.row(), in_b = b.first() + channel * b.plane() + y * b.row();
-      for (long x = 0; x < a.width * GROUP; x += WIDTH, plain += WIDTH) visit(in_a + x, in_b + x, plain, channel);
-    }
+FFL_INLINE void everywhere(Tensor a, Tensor b, const Visit& visit) {
+  const long width = a.width * GROUP, row_a = a.row(), row_b = b.row(), plane_a = a.plane(), plane_b = b.plane();
+  long plain = 0, first_a = a.first(), first_b = b.first();
+  for (long channel = 0; channel < a.channels; ++channel, first_a += plane_a, first_b += plane_b)
+    for (long y = 0; y < a.height; ++y)
+      for (long x = 0; x < width; x += WIDTH, plain += WIDTH)
+        visit(first_a + y * row_a + x, first_b + y * row_b + x, plain, channel);
 }
 
 template <Curve kind>

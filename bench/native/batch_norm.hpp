@@ -7,30 +7,32 @@ FFL_INLINE V counted(V value, long lane, long samples) {
   return load_as<I>(places) < whole(int(left < 0 ? 0 : left > WIDTH ? WIDTH : left)) ? value : all(0.0f);
 }
 
-// Calls visit(place in the shape, place without padding) for every vector of a channel.
+// Calls visit(place in the shapes, place without padding, first sample) for every vector of one channel of all groups, from
+// lane `half` of each register group on. The shape is a copy: its numbers stay in registers whatever is written.
 template <class Visit>
-FFL_INLINE void over_channel(const Tensor& shape, long channel, const Visit& visit) {
-  long plain = channel * shape.height * shape.width * GROUP;
-  for (long y = 0; y < shape.height; ++y) {
-    const long row = shape.first() + channel * shape.plane() + y * shape.row();
-    for (long x = 0; x < shape.width * GROUP; x += WIDTH, plain += WIDTH) visit(row + x, plain);
+FFL_INLINE void over_channel(Tensor shape, long channel, long groups, long half, const Visit& visit) {
+  const long first = shape.first() + channel * shape.plane(), row = shape.row(), size = shape.size();
+  const long width = shape.width * GROUP, plane = shape.height * width, all_planes = shape.channels * plane;
+  for (long group = 0; group < groups; ++group) {
+    long plain = group * all_planes + channel * plane + half;
+    for (long y = 0; y < shape.height; ++y) {
+      const long begin = group * size + first + y * row + half;
+      for (long x = 0; x < width; x += LANES, plain += LANES) visit(begin + x, plain, group * GROUP + half);
+    }
   }
 }
 
-// Sums visit(group, place in the shape, place without padding) over a channel, into N numbers.
+// Sums what visit(place in the shapes, place without padding, sums) adds over a channel, into N numbers.
 template <int N, class Visit>
-FFL_INLINE void channel_totals(const Tensor& shape, long channel, long groups, long samples, float (&totals)[N],
+FFL_INLINE void channel_totals(Tensor shape, long channel, long groups, long samples, float (&totals)[N],
                                const Visit& visit) {
   float partial[N][LANES];
   for (int half = 0; half < LANES; half += WIDTH) {
     V sums[N] = {};
     for (long group = 0; group < groups; ++group) {
       V part[N] = {};
-      for (long y = 0; y < shape.height; ++y)
-        for (long x = 0; x < shape.width; ++x) {
-          const long place = shape.first() + channel * shape.plane() + y * shape.row() + x * GROUP + half;
-          visit(group, place, ((channel * shape.height + y) * shape.width + x) * GROUP + half, part);
-        }
+      const long at = group * shape.size(), plain_at = group * shape.features() * GROUP;
+      over_channel(shape, channel, 1, half, [&](long place, long plain, long) { visit(at + place, plain_at + plain, part); });
       for (int i = 0; i < N; ++i) sums[i] += counted(part[i], group * GROUP + half, samples);
     }
     for (int i = 0; i < N; ++i) store(partial[i] + half, sums[i]);
@@ -39,17 +41,17 @@ FFL_INLINE void channel_totals(const Tensor& shape, long channel, long groups, l
 }
 
 // mean[channel] and deviation[channel] (one over the standard deviation) of a batch; moves the running statistics.
-inline void measure(const Norm& n, const Tensor& shape, const float* input, long groups, long samples, float* mean,
+inline void measure(const Norm& norm, const Tensor& shape, const float* input, long groups, long samples, float* mean,
                     float* deviation, float* running_mean, float* running_variance) {
+  const Norm n = norm;
   const float count = float(samples * shape.height * shape.width), share = 1 / count, unbiased = 1 / (count - 1);
-  for (long channel = 0; channel < shape.channels; ++channel) {
+  for (long channel = 0, channels = shape.channels; channel < channels; ++channel) {
     float totals[1];
-    channel_totals(shape, channel, groups, samples, totals, [&](long group, long place, long, V* part) {
-      part[0] += load(input + group * shape.size() + place);
-    });
+    channel_totals(shape, channel, groups, samples, totals,
+                   [input](long place, long, V* part) { part[0] += load(input + place); });
     const float centre = totals[0] * share;
-    channel_totals(shape, channel, groups, samples, totals, [&](long group, long place, long, V* part) {
-      const V from_centre = load(input + group * shape.size() + place) - all(centre);
+    channel_totals(shape, channel, groups, samples, totals, [input, centre](long place, long, V* part) {
+      const V from_centre = load(input + place) - all(centre);
       part[0] += from_centre * from_centre;
     });
     mean[channel] = centre;
@@ -70,24 +72,22 @@ inline void normalise_back(const Tensor& shape, const float* input, long groups,
                            const float* deviation, const float* weight, const float* gradient, float* to,
                            float* weight_gradient, float* bias_gradient) {
   const float share = 1 / float(samples * shape.height * shape.width);
-  const long plain_size = shape.features() * GROUP;
-  for (long channel = 0; channel < shape.channels; ++channel) {
+  for (long channel = 0, channels = shape.channels; channel < channels; ++channel) {
     const V centre = all(mean[channel]), inverse = all(deviation[channel]);
     float totals[2];
-    channel_totals(shape, channel, groups, samples, totals, [&](long group, long place, long plain, V* part) {
-      const V g = load(gradient + group * plain_size + plain);
+    channel_totals(shape, channel, groups, samples, totals, [=](long place, long plain, V* part) {
+      const V g = load(gradient + plain);
       part[0] += g;
-      part[1] += g * ((load(input + group * shape.size() + place) - centre) * inverse);
+      part[1] += g * ((load(input + place) - centre) * inverse);
     });
     bias_gradient[channel] += totals[0];
     weight_gradient[channel] += totals[1];
     const V common = all(totals[0] * share), along = all(totals[1] * share), factor = all(weight[channel]) * inverse;
-    for (long group = 0; group < groups; ++group)
-      over_channel(shape, channel, [&](long place, long plain) {
-        const V normal = (load(input + group * shape.size() + place) - centre) * inverse;
-        const V g = load(gradient + group * plain_size + plain);
-        const V back = factor * (g - common - normal * along);
-        store(to + group * plain_size + plain, counted(back, group * GROUP + plain % GROUP, samples));
+    for (long half = 0; half < LANES; half += WIDTH)
+      over_channel(shape, channel, groups, half, [=](long place, long plain, long sample) {
+        const V normal = (load(input + place) - centre) * inverse;
+        const V back = factor * (load(gradient + plain) - common - normal * along);
+        store(to + plain, counted(back, sample, samples));
       });
   }
 }
