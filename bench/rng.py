@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Axis = tuple[str, int | str]
 
+_text = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True)
 class Rng:
@@ -36,8 +38,7 @@ class Rng:
     @property
     def entropy(self) -> int:
         """A 128-bit number that depends on the seed and all axes."""
-        text = json.dumps([self.seed, self.axes], separators=(",", ":"))
-        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
+        return int.from_bytes(hashlib.blake2b(_text([self.seed, self.axes]).encode(), digest_size=16).digest(), "big")
 
     def numpy(self) -> np.random.Generator:
         """A fresh generator at the start of this stream."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from scipy.sparse.csgraph import connected_components
@@ -14,6 +16,9 @@ from fflbench.defenses.aggregation.row_sums import BLOCK
 
 _CANCELLED, _CANCELLED_NATIVE = 1e-9, 1e-3
 """Below this share of the norms, a distance from inner products has lost its digits."""
+
+_CACHED, _ABREAST = 1 << 11, 64
+"""Columns in double precision that a CPU keeps at hand, and rows that are multiplied with all before them at once."""
 
 _TINY = 1e-24
 """Squares below this leave the range of single precision."""
@@ -43,17 +48,20 @@ def squared_distances(rows: Tensor, block: int = BLOCK) -> Tensor:
 
 def _about_the_mean(rows: Tensor, block: int) -> Tensor:
     """Inner products [n, n] of rows [n, d] seen from their mean."""
-    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for part in torch.split(rows, min(block, columns_at_once(rows)), dim=1):
-        wide = part.double()
-        wide = wide - wide.mean(0)
-        gram += wide @ wide.T
-    return _symmetric(gram)
+    return _products(rows, block, lambda wide, begin: wide.sub_(wide.mean(0)))
 
 
-def _symmetric(gram: Tensor) -> Tensor:
-    """A product that two rows have with each other is one number, though a matrix product may round its two places apart:
+def _products(rows: Tensor, block: int, seen: Callable[[Tensor, int], Tensor]) -> Tensor:
+    """Inner products [n, n] of what `seen(columns, place of the first)` makes of the rows, a copy of some columns at a time.
+    The product that two rows have with each other is one number, though a matrix product may round its two places apart:
     Bulyan tells ties by it."""
+    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+    block = min(block, columns_at_once(rows), _CACHED if rows.device.type == "cpu" else block)
+    for begin in range(0, rows.shape[1], block):
+        wide = seen(rows[:, begin : begin + block].to(torch.float64, copy=True), begin)
+        for first in range(0, len(rows), _ABREAST):
+            last = first + _ABREAST
+            gram[first:last, :last] += wide[first:last] @ wide[:last].T
     return gram.tril() + gram.tril(-1).T
 
 
@@ -85,14 +93,11 @@ def inner_products(rows: Tensor, origin: Tensor | None = None, block: int = BLOC
     """[n, n] float64: the inner products of rows [n, d] as seen from `origin` [d] (default: zero)."""
     if origin is not None and (found := _native(rows, origin)) is not None:
         return found
-    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    block = min(block, columns_at_once(rows))
-    for begin in range(0, rows.shape[1], block):
-        wide = rows[:, begin : begin + block].double()
-        if origin is not None:
-            wide = wide - origin[begin : begin + block].double()
-        gram += wide @ wide.T
-    return _symmetric(gram)
+
+    def seen(wide: Tensor, begin: int) -> Tensor:
+        return wide if origin is None else wide.sub_(origin[begin : begin + wide.shape[1]].double())
+
+    return _products(rows, block, seen)
 
 
 def central_row(distances: Tensor) -> int:
