@@ -21,7 +21,7 @@ from torch.func import debug_unwrap
 
 from fflbench import extension
 from fflbench.federation.native import layer_of
-from fflbench.federation.steps import UntranslatableError
+from fflbench.federation.steps import FOR_TOKENS, UntranslatableError
 from fflbench.federation.tracing import evaluated, hooks_of
 from fflbench.layout import Layout
 
@@ -55,6 +55,8 @@ class StraightLine:
 
     def __init__(self, model: nn.Module, layout: Layout, shape: tuple[int, ...], flavour: str) -> None:
         steps = evaluated(model, layout, shape)
+        if any(step.kind in FOR_TOKENS for step in steps):
+            raise UntranslatableError("a network that reads")
         self._descent = extension.native.Descent(
             [layer_of(step) for step in steps], shape, layout.size, layout.trainable.stop, flavour
         )

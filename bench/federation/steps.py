@@ -15,6 +15,9 @@ Offsets = Callable[[Tensor], int]
 
 LARGEST_WINDOW = 256
 
+FOR_TOKENS = {"embedding", "lstm", "over_time"}
+"""Kinds of layers of networks that read."""
+
 
 class UntranslatableError(Exception):
     """Says which part of a model the native loop does not know."""

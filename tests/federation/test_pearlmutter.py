@@ -26,6 +26,7 @@ from fflbench.extension import FLAVOURS
 from fflbench.federation.pearlmutter import LARGEST, StraightLine, straight_line
 from fflbench.federation.steps import UntranslatableError
 from fflbench.layout import Layout
+from fflbench.models.bilstm import BiLSTM
 from fflbench.models.mlp import MLP
 from fflbench.models.resnet import ResNet18
 from fflbench.models.small_cnns import LeNet, StridedCNN
@@ -162,6 +163,7 @@ class TestWhereItIsUsed:
         assert self.line(model, shape) is not None
         assert self.line(model, shape, training_mode=True) is None, "batch norm of the batch"
         assert self.line(ResNet18((3, 16, 16), 10), (3, 16, 16)) is None
+        assert self.line(BiLSTM(50, 4, 3), (9,)) is None, "a network that reads, which the native loop trains"
         large = MLP((1, 28, 28), 10, (200,))
         assert sum(p.numel() for p in large.parameters()) > LARGEST
         assert self.line(large, (1, 28, 28)) is None
