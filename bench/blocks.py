@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 ENTRIES = 1 << 21
 """About how many entries of the matrix a block has."""
+
+WIDE, LEAST_WIDE = 1 << 18, 1 << 10
+"""About how many numbers in double precision a CPU keeps at hand, and the fewest columns that are worth a step."""
 
 Rule = Callable[[Tensor], Tensor]
 
@@ -22,6 +25,17 @@ def columns_at_once(rows: Tensor) -> int:
 def column_blocks(rows: Tensor) -> Sequence[Tensor]:
     """Rows [n, d] as views [n, k] of neighbouring columns."""
     return torch.split(rows, columns_at_once(rows), dim=1)
+
+
+def wide_columns(rows: Tensor, block: int | None = None) -> Iterator[tuple[slice, Tensor]]:
+    """Neighbouring columns of rows [n, d], where they are and a copy in double precision, `block` at a time; by default as
+    many as a CPU keeps at hand."""
+    if block is None:
+        at_hand = max(LEAST_WIDE, 1 << max(0, (WIDE // max(1, len(rows))).bit_length() - 1))
+        block = at_hand if rows.device.type == "cpu" else columns_at_once(rows)
+    for begin in range(0, rows.shape[1], block):
+        part = slice(begin, begin + block)
+        yield part, rows[:, part].to(torch.float64, copy=True)
 
 
 def row_blocks(rows: Tensor) -> Sequence[Tensor]:

@@ -10,21 +10,20 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from fflbench import extension
-from fflbench.blocks import columns_at_once
+from fflbench.blocks import wide_columns
 from fflbench.defenses.aggregation.native_rows import as_native
-from fflbench.defenses.aggregation.row_sums import BLOCK
 
 _CANCELLED, _CANCELLED_NATIVE = 1e-9, 1e-3
 """Below this share of the norms, a distance from inner products has lost its digits."""
 
-_CACHED, _ABREAST = 1 << 11, 64
-"""Columns in double precision that a CPU keeps at hand, and rows that are multiplied with all before them at once."""
+_ABREAST = 64
+"""Rows that are multiplied with all before them at once."""
 
 _TINY = 1e-24
 """Squares below this leave the range of single precision."""
 
 
-def squared_distances(rows: Tensor, block: int = BLOCK) -> Tensor:
+def squared_distances(rows: Tensor, block: int | None = None) -> Tensor:
     """[n, n] float64 from rows [n, d]: inner products of centred rows, block by block; rows that are much closer to each
     other than to the centre are measured again from their own."""
     gram, cancelled = _native(rows), _CANCELLED_NATIVE
@@ -46,19 +45,17 @@ def squared_distances(rows: Tensor, block: int = BLOCK) -> Tensor:
     return distances
 
 
-def _about_the_mean(rows: Tensor, block: int) -> Tensor:
+def _about_the_mean(rows: Tensor, block: int | None) -> Tensor:
     """Inner products [n, n] of rows [n, d] seen from their mean."""
-    return _products(rows, block, lambda wide, begin: wide.sub_(wide.mean(0)))
+    return _products(rows, block, lambda wide, part: wide.sub_(wide.mean(0)))
 
 
-def _products(rows: Tensor, block: int, seen: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Inner products [n, n] of what `seen(columns, place of the first)` makes of the rows, a copy of some columns at a time.
-    The product that two rows have with each other is one number, though a matrix product may round its two places apart:
-    Bulyan tells ties by it."""
+def _products(rows: Tensor, block: int | None, seen: Callable[[Tensor, slice], Tensor]) -> Tensor:
+    """Inner products [n, n] of what `seen(columns, where they are)` makes of the rows. The product that two rows have with
+    each other is one number, though a matrix product may round its two places apart: Bulyan tells ties by it."""
     gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    block = min(block, columns_at_once(rows), _CACHED if rows.device.type == "cpu" else block)
-    for begin in range(0, rows.shape[1], block):
-        wide = seen(rows[:, begin : begin + block].to(torch.float64, copy=True), begin)
+    for part, copied in wide_columns(rows, block):
+        wide = seen(copied, part)
         for first in range(0, len(rows), _ABREAST):
             last = first + _ABREAST
             gram[first:last, :last] += wide[first:last] @ wide[:last].T
@@ -89,13 +86,13 @@ def _apart(first: Tensor, second: Tensor) -> float:
     return 0.0 if torch.equal(first, second) else float((first.double() - second.double()).square().sum())
 
 
-def inner_products(rows: Tensor, origin: Tensor | None = None, block: int = BLOCK) -> Tensor:
+def inner_products(rows: Tensor, origin: Tensor | None = None, block: int | None = None) -> Tensor:
     """[n, n] float64: the inner products of rows [n, d] as seen from `origin` [d] (default: zero)."""
     if origin is not None and (found := _native(rows, origin)) is not None:
         return found
 
-    def seen(wide: Tensor, begin: int) -> Tensor:
-        return wide if origin is None else wide.sub_(origin[begin : begin + wide.shape[1]].double())
+    def seen(wide: Tensor, part: slice) -> Tensor:
+        return wide if origin is None else wide.sub_(origin[part].double())
 
     return _products(rows, block, seen)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from fflbench import extension
-from fflbench.blocks import by_columns, by_rows, columns_at_once
+from fflbench.blocks import by_columns, by_rows, columns_at_once, wide_columns
 from fflbench.defenses.aggregation.native_rows import as_native
 
 ALIKE = 64
 """In as many columns side by side torch adds up every column in the same order; in what is left over behind them in another,
 which native code leaves to it."""
-
-BLOCK = 1 << 16
-"""How many columns torch works on in double precision at once."""
 
 SMALL = 1 << 20
 """So many numbers stay in a cache, where torch's order of reading them costs nothing."""
@@ -29,24 +26,26 @@ def lengths(rows: Tensor) -> Tensor:
     return by_rows(rows, lambda block: torch.linalg.vector_norm(block, dim=1, dtype=torch.float64))
 
 
-def distances_to(rows: Tensor, point: Tensor, block: int = BLOCK) -> Tensor:
+def distances_to(rows: Tensor, point: Tensor, block: int | None = None) -> Tensor:
     """The distance [n] float64 of each row [n, d] to a point [d]."""
     if (found := summed(rows, point)) is not None:
         return found.sqrt()
-    squares = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
-    block = min(block, columns_at_once(rows))
-    for begin in range(0, rows.shape[1], block):
-        part = slice(begin, begin + block)
-        squares += (rows[:, part].double() - point[part].double()).square().sum(1)
-    return squares.sqrt()
+    return _added(rows, lambda wide, part: wide.sub_(point[part].double()).square_().sum(1), block).sqrt()
 
 
 def products_with(rows: Tensor, point: Tensor) -> Tensor:
     """The product [n] float64 of each row [n, d] with a point [d]."""
     if (found := summed(rows, point, products=True)) is not None:
         return found
-    wide = point.double()
-    return torch.stack([row.double() @ wide for row in rows])
+    return _added(rows, lambda wide, part: wide @ point[part].double())
+
+
+def _added(rows: Tensor, found: Callable[[Tensor, slice], Tensor], block: int | None = None) -> Tensor:
+    """The sum [n] of what is found for every row in some columns at a time, in double precision."""
+    sums = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+    for part, wide in wide_columns(rows, block):
+        sums += found(wide, part)
+    return sums
 
 
 def summed(rows: Tensor, point: Tensor | None, *, products: bool = False) -> Tensor | None:
