@@ -53,19 +53,20 @@ inline void scale(const Tensor& input, const Tensor& output, const float* from, 
 inline void draw(unsigned* state, float* factors, long count, float drop) {
   const unsigned threshold = static_cast<unsigned>(double(drop) * 16777216.0);
   const float kept = drop < 1.0f ? 1.0f / (1.0f - drop) : 0.0f;
-  for (long i = 0; i < count; ++i, factors += LANES)
-    for (int half = 0; half < LANES; half += WIDTH) {
-      unsigned* s = state + half;
-      const U first = load_as<U>(s), last = load_as<U>(s + 3 * LANES);
-      const U mixed = first ^ (first << 11);
-      const U next = last ^ (last >> 19) ^ mixed ^ (mixed >> 8);
-      store_as(s, load_as<U>(s + LANES));
-      store_as(s + LANES, load_as<U>(s + 2 * LANES));
-      store_as(s + 2 * LANES, last);
-      store_as(s + 3 * LANES, next);
+  for (int half = 0; half < LANES; half += WIDTH) {
+    U words[4];
+    for (int word = 0; word < 4; ++word) words[word] = load_as<U>(state + word * LANES + half);
+    for (long i = 0; i < count; ++i) {
+      const U mixed = words[0] ^ (words[0] << 11), next = words[3] ^ (words[3] >> 19) ^ mixed ^ (mixed >> 8);
+      words[0] = words[1];
+      words[1] = words[2];
+      words[2] = words[3];
+      words[3] = next;
       const I number = __builtin_convertvector(next >> 8, I);
-      store(factors + half, number < whole(int(threshold)) ? all(0.0f) : all(kept));
+      store(factors + i * LANES + half, number < whole(int(threshold)) ? all(0.0f) : all(kept));
     }
+    for (int word = 0; word < 4; ++word) store_as(state + word * LANES + half, words[word]);
+  }
 }
 
 }  // namespace FFL_FLAVOUR
