@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["FLAVOURS", "MISSING", "inexact", "native", "use_inexact"]
+__all__ = ["CIPHERS", "FLAVOURS", "MISSING", "inexact", "native", "use_inexact"]
 
 FLAVOURS: tuple[str, ...] = ()
 """The instruction sets that it can use here, the fastest first; empty where it is not there."""
+CIPHERS: tuple[str, ...] = ()
+"""The ways in which it can encipher here, likewise; empty where the processor has no instructions for it."""
 MISSING = ""
 """Why it is not there."""
 
@@ -16,7 +18,7 @@ except ModuleNotFoundError:
 except ImportError as error:
     MISSING = f"cannot be loaded: {error}"
 else:
-    FLAVOURS = tuple(native.flavours())
+    FLAVOURS, CIPHERS = tuple(native.flavours()), tuple(native.ciphers())
 
 _inexact = False
 

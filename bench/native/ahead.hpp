@@ -2,7 +2,10 @@
 // itself.
 namespace FFL_FLAVOUR {
 
-FFL_INLINE void expect(const float* place) { __builtin_prefetch(place, 0, 2); }
+FFL_INLINE void expect(const void* place) { __builtin_prefetch(place, 0, 2); }
+
+// So many numbers ahead in a row gone through once: at the end of a page the processor stops looking ahead by itself.
+constexpr long TWO_PAGES = 1 << 11;
 
 // Some columns of `count` rows, as far as there are any.
 inline void expect(const Matrix& rows, long first, long count, long begin, long width) {

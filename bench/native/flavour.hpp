@@ -79,6 +79,7 @@ const Kernels FFL_TABLE{
     FFL_FLAVOUR::votes,
     FFL_FLAVOUR::mean,
     FFL_FLAVOUR::swap,
+    FFL_FLAVOUR::chosen_in,
     FFL_FLAVOUR::pack,
     FFL_FLAVOUR::unpack,
 };

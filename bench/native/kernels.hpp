@@ -66,12 +66,21 @@ struct Kernels {
   void (*votes)(const Matrix& rows, float* to);
   void (*mean)(const Matrix& rows, const long* chosen, long count, float* to);
   long (*swap)(const unsigned* words, unsigned threshold, long count, float* first, float* second);
+  long (*chosen_in)(const unsigned char* chosen, long count);
   void (*pack)(const unsigned char* chosen, long count, const unsigned* row, long total, unsigned* to);
   void (*unpack)(const unsigned char* chosen, long count, const unsigned* values, long total, unsigned* row);
 };
 
+// What goes by the stream of AES-256 in counter mode, for processors with instructions for it.
+struct Cipher {
+  const char* name;
+  long (*exchange)(const unsigned char* seed, unsigned threshold, long count, float* first, float* second);
+  long (*draw)(const unsigned char* seed, unsigned threshold, long count, unsigned char* chosen);
+};
+
 #if defined(__x86_64__)
 extern const Kernels AVX512, AVX2;
+extern const Cipher VAES512, VAES256, AESNI;
 #endif
 extern const Kernels BASELINE;
 

@@ -21,12 +21,12 @@ using Floats = py::array_t<float, py::array::c_style>;
 using Doubles = py::array_t<double, py::array::c_style>;
 using Comparators = py::array_t<int, py::array::c_style>;
 using Ranks = py::array_t<int, py::array::c_style>;
-using Words = py::array_t<std::uint32_t, py::array::c_style>;
-using Flags = py::array_t<bool, py::array::c_style>;
 using Integers = py::array_t<std::int64_t, py::array::c_style>;
 
 constexpr long STRETCH = 1 << 9;  // Columns of an inner product that are summed in single precision.
 constexpr long MOST_BUFFERED = 1 << 16, LONGEST = 1 << 10;  // Numbers in a selection's buffer, and columns.
+
+}  // namespace
 
 // The instruction sets that this processor has, the fastest first.
 std::vector<std::string> flavours() {
@@ -42,8 +42,6 @@ std::vector<std::string> flavours() {
   found.push_back("baseline");
   return found;
 }
-
-}  // namespace
 
 const Kernels& kernels_of(const std::string& flavour) {
   for (const std::string& name : flavours()) {
@@ -265,50 +263,6 @@ Doubles gram(const py::array_t<float>& rows, const std::optional<Floats>& origin
   return products;
 }
 
-// Exchanges two vectors in place where a word is below the threshold; how many moved.
-long swap(Floats& first, Floats& second, const Words& words, std::uint32_t threshold, const std::string& flavour) {
-  need(first.writeable() && second.writeable(), "rows: need to be writeable");
-  need(first.size() == words.size() && second.size() == words.size(), "rows: need as many entries as there are words");
-  float *one = first.mutable_data(), *other = second.mutable_data();
-  return kernels_of(flavour).swap(words.data(), threshold, long(words.size()), one, other);
-}
-
-const unsigned char* bytes_of(const Flags& chosen) {
-  static_assert(sizeof(bool) == 1);
-  return reinterpret_cast<const unsigned char*>(chosen.data());
-}
-
-// How many are chosen. Added up as bytes first, many at once, as long as a byte holds them.
-long chosen_in(const Flags& chosen) {
-  const unsigned char* flags = bytes_of(chosen);
-  long total = 0, at = 0;
-  for (constexpr long ABREAST = 64, MOST = 255; at + ABREAST <= chosen.size();) {
-    unsigned char sums[ABREAST] = {};
-    for (long times = 0; times < MOST && at + ABREAST <= chosen.size(); ++times, at += ABREAST)
-      for (long i = 0; i < ABREAST; ++i) sums[i] = static_cast<unsigned char>(sums[i] + flags[at + i]);
-    for (long i = 0; i < ABREAST; ++i) total += sums[i];
-  }
-  for (; at < chosen.size(); ++at) total += flags[at];
-  return total;
-}
-
-// The chosen entries of a row side by side.
-Words pack(const Words& row, const Flags& chosen, const std::string& flavour) {
-  need(row.ndim() == 1 && row.size() == chosen.size(), "chosen: need one for each entry of the row");
-  const long total = chosen_in(chosen);
-  Words packed(total);
-  kernels_of(flavour).pack(bytes_of(chosen), long(row.size()), row.data(), total, packed.mutable_data());
-  return packed;
-}
-
-// Puts other values where a row is chosen.
-void unpack(Words& row, const Flags& chosen, const Words& values, const std::string& flavour) {
-  need(row.ndim() == 1 && row.size() == chosen.size(), "chosen: need one for each entry of the row");
-  need(row.writeable(), "row: needs to be writeable");
-  need(values.size() == chosen_in(chosen), "values: need one for each entry that is chosen");
-  kernels_of(flavour).unpack(bytes_of(chosen), long(row.size()), values.data(), long(values.size()), row.mutable_data());
-}
-
 Description describe(const std::string& kind, long weight, long bias, long mean, long variance, long outputs,
                      std::pair<long, long> kernel, long stride, long padding, double drop, bool by_channel, bool pool,
                      bool relu, double epsilon, double momentum, long vocabulary,
@@ -338,11 +292,6 @@ PYBIND11_MODULE(_native, module) {
   module.def("means", &means, py::arg("rows").noconvert(), py::arg("chosen").noconvert(), py::arg("to").noconvert(),
              "flavour"_a);
   module.def("gram", &gram, py::arg("rows").noconvert(), py::arg("origin").none(true), "flavour"_a);
-  module.def("swap", &swap, py::arg("first").noconvert(), py::arg("second").noconvert(), py::arg("words").noconvert(),
-             "threshold"_a, "flavour"_a);
-  module.def("pack", &pack, py::arg("row").noconvert(), py::arg("chosen").noconvert(), "flavour"_a);
-  module.def("unpack", &unpack, py::arg("row").noconvert(), py::arg("chosen").noconvert(), py::arg("values").noconvert(),
-             "flavour"_a);
   py::class_<Description>(module, "Layer")
       .def(py::init(&describe), "kind"_a, py::kw_only(), "weight"_a = -1, "bias"_a = -1, "mean"_a = -1,
            "variance"_a = -1, "outputs"_a = 0, "kernel"_a = std::pair<long, long>(1, 1), "stride"_a = 1, "padding"_a = 0,
@@ -368,4 +317,5 @@ PYBIND11_MODULE(_native, module) {
       .def("evaluate", &evaluate, py::arg("parameters").noconvert(), py::arg("inputs").noconvert())
       .def("masks", &masks, "sizes"_a, "seed"_a);
   add_descent(module);
+  add_moving(module);
 }

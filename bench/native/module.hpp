@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <string>
+#include <vector>
 
 #include "kernels.hpp"
 
@@ -11,8 +12,10 @@ namespace fflbench {
 
 // Throws std::invalid_argument, which Python sees as a ValueError.
 void need(bool condition, const char* what);
+std::vector<std::string> flavours();
 const Kernels& kernels_of(const std::string& flavour);
 
 void add_descent(pybind11::module_&);
+void add_moving(pybind11::module_&);
 
 }  // namespace fflbench

@@ -1,20 +1,28 @@
 // Coordinates that change owners. Values are moved and never computed with, so that nothing of them is lost.
 namespace FFL_FLAVOUR {
 
+// Exchanges a register of two rows where a word is below the limit; where, that is -1.
+FFL_INLINE I swap(U words, U limit, float* first, float* second) {
+  const I chosen = words < limit;
+  const I one = load_as<I>(first), other = load_as<I>(second);
+  store_as(first, chosen ? other : one);
+  store_as(second, chosen ? one : other);
+  return chosen;
+}
+
+FFL_INLINE long sum_of(I lanes) {
+  long sum = 0;
+  for (int lane = 0; lane < WIDTH; ++lane) sum += lanes[lane];
+  return sum;
+}
+
 // Exchanges two rows where a word is below the threshold; returns how many.
 inline long swap(const unsigned* words, unsigned threshold, long count, float* first, float* second) {
   const U limit = filled<U>(threshold);
   I moved = whole(0);
   long at = 0;
-  for (; at + WIDTH <= count; at += WIDTH) {
-    const I chosen = load_as<U>(words + at) < limit;
-    const I one = load_as<I>(first + at), other = load_as<I>(second + at);
-    store_as(first + at, chosen ? other : one);
-    store_as(second + at, chosen ? one : other);
-    moved -= chosen;
-  }
-  long sum = 0;
-  for (int lane = 0; lane < WIDTH; ++lane) sum += moved[lane];
+  for (; at + WIDTH <= count; at += WIDTH) moved -= swap(load_as<U>(words + at), limit, first + at, second + at);
+  long sum = sum_of(moved);
   for (; at < count; ++at) {
     if (words[at] >= threshold) continue;
     const float kept = first[at];
@@ -25,9 +33,19 @@ inline long swap(const unsigned* words, unsigned threshold, long count, float* f
   return sum;
 }
 
+// What is chosen is a bit for each entry, eight a byte, the first of them the lowest.
+FFL_INLINE bool is_chosen(const unsigned char* chosen, long at) { return chosen[at / 8] >> at % 8 & 1; }
+
+inline long chosen_in(const unsigned char* chosen, long count) {
+  long sum = 0, at = 0;
+  for (; at + 64 <= count; at += 64) sum += __builtin_popcountll(load_as<unsigned long long>(chosen + at / 8));
+  for (; at < count; ++at) sum += is_chosen(chosen, at);
+  return sum;
+}
+
 // Where the last of them ends: up to there the next one chosen exists, so that it can be looked at before it is known to be.
 inline long end_of(const unsigned char* chosen, long count) {
-  while (count > 0 && !chosen[count - 1]) --count;
+  while (count > 0 && !is_chosen(chosen, count - 1)) --count;
   return count;
 }
 
@@ -36,10 +54,7 @@ inline long end_of(const unsigned char* chosen, long count) {
 #if FFL_WIDTH == 16
 struct Choice {
   __mmask16 lanes;
-  explicit Choice(const unsigned char* chosen) {
-    const __m128i flags = _mm_loadu_si128(reinterpret_cast<const __m128i*>(chosen));
-    lanes = _mm_test_epi8_mask(flags, flags);
-  }
+  explicit Choice(const unsigned char* chosen) : lanes(load_as<__mmask16>(chosen)) {}
   long count() const { return __builtin_popcount(lanes); }
   void pack(const unsigned* row, unsigned* to) const {
     _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(lanes, _mm512_loadu_si512(row)));
@@ -64,13 +79,9 @@ constexpr Places every_choice() {
 constexpr Places PLACES = every_choice();
 
 struct Choice {
-  __m128i flags;
-  int lanes;
-  explicit Choice(const unsigned char* chosen) {
-    flags = _mm_sub_epi8(_mm_setzero_si128(), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(chosen)));
-    lanes = _mm_movemask_epi8(flags) & 255;
-  }
-  long count() const { return __builtin_popcount(static_cast<unsigned>(lanes)); }
+  unsigned char lanes;
+  explicit Choice(const unsigned char* chosen) : lanes(*chosen) {}
+  long count() const { return __builtin_popcount(lanes); }
   static __m256i moved(const unsigned* from, const unsigned char* places) {
     const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
     const __m128i from_where = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(places));
@@ -80,45 +91,47 @@ struct Choice {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), moved(row, PLACES.pack[lanes]));
   }
   void unpack(const unsigned* values, unsigned* row) const {
-    __m256i* to = reinterpret_cast<__m256i*>(row);
-    const __m256i spread = moved(values, PLACES.unpack[lanes]), chosen = _mm256_cvtepi8_epi32(flags);
-    _mm256_storeu_si256(to, _mm256_blendv_epi8(_mm256_loadu_si256(to), spread, chosen));
+    const I bits{1, 2, 4, 8, 16, 32, 64, 128};
+    const I spread = I(moved(values, PLACES.unpack[lanes]));
+    store_as(row, (whole(lanes) & bits) != 0 ? spread : load_as<I>(row));
   }
 };
 #endif
 
-// Goes along what is chosen, `total` in all: a register at a time while a whole one is left on both sides, then one by one.
+// Goes along what is chosen of a row, `total` in all: a register at a time while a whole one is left on both sides, then one
+// by one.
 template <class Several, class One>
-FFL_INLINE void along(const unsigned char* chosen, long count, long total, Several several, One one) {
+FFL_INLINE void along(const unsigned char* chosen, long count, const unsigned* row, long total, Several several, One one) {
   long at = 0, place = 0;
 #if FFL_WIDTH > 4
   for (; at + WIDTH <= count && place + WIDTH <= total; at += WIDTH) {
-    const Choice choice(chosen + at);
+    expect(row + at + TWO_PAGES);
+    const Choice choice(chosen + at / 8);
     several(choice, at, place);
     place += choice.count();
   }
 #else
-  (void)total, (void)several;
+  (void)row, (void)total, (void)several;
 #endif
   for (const long end = end_of(chosen, count); at < end; ++at) {
     one(at, place);
-    place += chosen[at];
+    place += is_chosen(chosen, at);
   }
 }
 
 // The chosen ones side by side.
 inline void pack(const unsigned char* chosen, long count, const unsigned* row, long total, unsigned* to) {
   along(
-      chosen, count, total, [&](const auto& choice, long at, long place) { choice.pack(row + at, to + place); },
+      chosen, count, row, total, [&](const auto& choice, long at, long place) { choice.pack(row + at, to + place); },
       [&](long at, long place) { to[place] = row[at]; });
 }
 
 // Other values where the row is chosen.
 inline void unpack(const unsigned char* chosen, long count, const unsigned* values, long total, unsigned* row) {
   along(
-      chosen, count, total, [&](const auto& choice, long at, long place) { choice.unpack(values + place, row + at); },
+      chosen, count, row, total, [&](const auto& choice, long at, long place) { choice.unpack(values + place, row + at); },
       [&](long at, long place) {
-        const unsigned mask = 0u - chosen[at];
+        const unsigned mask = 0u - is_chosen(chosen, at);
         row[at] = (values[place] & mask) | (row[at] & ~mask);
       });
 }

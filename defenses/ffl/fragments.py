@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fflbench import extension
-from fflbench.defenses.ffl.agreement import exchange_mask, threshold
+from fflbench.defenses.ffl.agreement import Mask, exchange_mask, threshold
 from fflbench.defenses.keys import words
 
 Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 
 def exchange_in_place(first: Tensor, second: Tensor, exchange: float, seed: bytes) -> int:
@@ -29,16 +28,25 @@ def exchange_in_place(first: Tensor, second: Tensor, exchange: float, seed: byte
 
 
 def _natively(first: Tensor, second: Tensor, exchange: float, seed: bytes) -> int | None:
-    """None where native code cannot: it is not here, another device or type; or the stream would move all or nothing, and
-    another mask is drawn."""
-    if not extension.FLAVOURS or any(row.device.type != "cpu" or row.dtype != torch.float32 for row in (first, second)):
+    """None where native code cannot: it is not here, another device, type or step between neighbours; or the stream would
+    move all or nothing, and another mask is drawn."""
+    if not extension.FLAVOURS or not all(_plain(row) for row in (first, second)):
         return None
-    one, other, limit, moved = first.numpy(), second.numpy(), int(threshold(exchange)), 0
-    for place, drawn in words(len(one), seed):
-        moved += extension.native.swap(one[place], other[place], drawn, limit, extension.FLAVOURS[0])
+    one, other, limit = first.numpy(), second.numpy(), int(threshold(exchange))
+    if extension.CIPHERS:
+        moved = extension.native.exchange(one, other, seed, limit, extension.CIPHERS[0])
+    else:
+        moved = sum(
+            extension.native.swap(one[place], other[place], drawn, limit, extension.FLAVOURS[0])
+            for place, drawn in words(len(one), seed)
+        )
     if moved == len(one):
         _swap_whole(first, second)
     return moved if 0 < moved < len(one) else None
+
+
+def _plain(row: Tensor) -> bool:
+    return row.device.type == "cpu" and row.dtype == torch.float32 and row.is_contiguous()
 
 
 def _swap_whole(first: Tensor, second: Tensor) -> None:
@@ -47,16 +55,17 @@ def _swap_whole(first: Tensor, second: Tensor) -> None:
     second.copy_(kept)
 
 
-def taken(row: Floats, mask: Mask) -> Floats:
-    """The coordinates of a row [d] that the mask [d] picks, side by side."""
-    if extension.FLAVOURS:
-        return extension.native.pack(row.view(np.uint32), mask, extension.FLAVOURS[0]).view(np.float32)
-    return row.take(np.flatnonzero(mask))
+def take(row: Floats, mask: Mask, to: Floats) -> None:
+    """Put the coordinates of a row [d] that the mask picks into `to`, side by side."""
+    if extension.FLAVOURS and row.flags.c_contiguous:
+        extension.native.pack(row.view(np.uint32), mask.bits, to.view(np.uint32), extension.FLAVOURS[0])
+    else:
+        row.take(np.flatnonzero(mask.flags()), out=to)
 
 
 def put(values: Floats, mask: Mask, row: Floats) -> None:
-    """Put `values` into a row [d], one for each coordinate that the mask [d] picks."""
-    if extension.FLAVOURS:
-        extension.native.unpack(row.view(np.uint32), mask, values.view(np.uint32), extension.FLAVOURS[0])
+    """Put `values` into a row [d], one for each coordinate that the mask picks."""
+    if extension.FLAVOURS and row.flags.c_contiguous:
+        extension.native.unpack(row.view(np.uint32), mask.bits, values.view(np.uint32), extension.FLAVOURS[0])
     else:
-        row[np.flatnonzero(mask)] = values
+        row[np.flatnonzero(mask.flags())] = values

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fflbench.contracts import Layout
-from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
+from fflbench.defenses.ffl.agreement import Mask, drawn_mask, mask_seed
 from fflbench.defenses.ffl.envelope import CipherName, Fragment, Header, Keys, UnopenedError, seal, unseal
-from fflbench.defenses.ffl.fragments import put, taken
+from fflbench.defenses.ffl.fragments import Floats, put, take
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -81,9 +80,8 @@ class Peer:
         self._update, self._lasting, self._ephemeral, self._directory = update, lasting, ephemeral, directory
         self._partner = -1
         self._keys: Keys | None = None
-        self._moved: NDArray[np.bool_] = np.zeros(0, dtype=bool)
-        self._count = 0
-        self._received: NDArray[np.float32] | None = None
+        self._mask = Mask(np.zeros(0, dtype=np.uint8), 0, 0)
+        self._received: Floats | None = None
 
     def announce(self) -> Announcement:
         return Announcement(self.terms.round, self.terms.attempt, self.name, self._ephemeral.public_key().public_bytes_raw())
@@ -101,8 +99,7 @@ class Peer:
             partner.sender,
             Keys(self._lasting, self._ephemeral, self._directory[partner.sender], theirs),
         )
-        self._moved = exchange_mask(self.terms.size, self.terms.exchange, seed).numpy()
-        self._count = int(np.count_nonzero(self._moved))
+        self._mask = drawn_mask(self.terms.size, self.terms.exchange, seed)
 
     def fragment(self) -> Fragment:
         """The coordinates that change owners, sealed for the partner."""
@@ -111,7 +108,9 @@ class Peer:
         return seal(self._content(), header, self._keys.outgoing(header), self.terms.cipher)
 
     def _content(self) -> bytes | memoryview:
-        return taken(self._update.numpy(), self._moved).astype("<f4", copy=False).data.cast("B")
+        values = np.empty(self._mask.count, dtype=np.float32)
+        take(self._update.numpy(), self._mask, values)
+        return values.astype("<f4", copy=False).data.cast("B")
 
     def receive(self, fragment: Fragment) -> None:
         """Open the partner's fragment and keep it; nothing is mixed before both of a pair have. Raises `UnopenedError` or
@@ -128,7 +127,7 @@ class Peer:
     def upload(self) -> Mixed:
         """What the server gets, once both of the pair have what they need: the update itself, which is changed."""
         assert self._received is not None
-        put(self._received, self._moved, self._update.numpy())
+        put(self._received, self._mask, self._update.numpy())
         return Mixed(self.terms.round, self.name, self._update)
 
     def again(self, terms: Terms, ephemeral: X25519PrivateKey) -> Peer:
@@ -137,7 +136,7 @@ class Peer:
 
     def _header(self, sender: int, receiver: int) -> Header:
         terms = self.terms
-        return Header(terms.round, terms.attempt, sender, receiver, terms.layout, self._count)
+        return Header(terms.round, terms.attempt, sender, receiver, terms.layout, self._mask.count)
 
 
 def _difference(found: Header, expected: Header) -> str:

@@ -9,9 +9,10 @@ from fflbench import extension
 
 
 @contextmanager
-def only(*flavours: str) -> Iterator[None]:
-    kept, extension.FLAVOURS = extension.FLAVOURS, flavours
+def only(*flavours: str, ciphers: tuple[str, ...] = ()) -> Iterator[None]:
+    kept = extension.FLAVOURS, extension.CIPHERS
+    extension.FLAVOURS, extension.CIPHERS = flavours, ciphers
     try:
         yield
     finally:
-        extension.FLAVOURS = kept
+        extension.FLAVOURS, extension.CIPHERS = kept

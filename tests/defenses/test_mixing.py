@@ -8,16 +8,20 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fflbench import extension
 from fflbench.contracts import Rng, Upload, Visibility
-from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
-from fflbench.defenses.ffl.fragments import exchange_in_place, put, taken
+from fflbench.defenses.ffl import agreement
+from fflbench.defenses.ffl.agreement import drawn_mask, exchange_mask, mask_seed
+from fflbench.defenses.ffl.fragments import exchange_in_place, put, take
 from fflbench.defenses.ffl.mixing import FragmentMixing
 from fflbench.defenses.ffl.pairing import combination, complete_pairs, draw_pairs
-from fflbench.defenses.keys import private_key
+from fflbench.defenses.keys import private_key, words
 from tests.defenses.flavours import only
 
 
@@ -26,21 +30,30 @@ def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
 
 
 FLAVOURS = [(), *((flavour,) for flavour in extension.FLAVOURS)]
+WAYS = [*((flavours, ()) for flavours in FLAVOURS), *((extension.FLAVOURS, (cipher,)) for cipher in extension.CIPHERS)]
+"""Flavours of native code, and ciphers."""
+SIZES = [2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 100_007]
 sizes, shares, seeds = st.integers(2, 300), st.floats(0.01, 0.99), st.integers(0, 1000)
 
 
-@pytest.mark.parametrize("flavours", FLAVOURS)
+def plain_mask(size: int, share: float, key: bytes) -> torch.Tensor:
+    """A mask by its definition."""
+    with only():
+        return exchange_mask(size, share, key)
+
+
+@pytest.mark.parametrize(("flavours", "ciphers"), WAYS)
 @settings(deadline=None, max_examples=60)
-@given(size=sizes, share=shares, seed=seeds)
+@given(size=sizes | st.sampled_from(SIZES), share=shares, seed=seeds)
 def test_swapping_is_its_own_inverse_and_moves_every_entry_whole(
-    flavours: tuple[str, ...], size: int, share: float, seed: int
+    flavours: tuple[str, ...], ciphers: tuple[str, ...], size: int, share: float, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     first, second = torch.randn(2, size, generator=generator)
     first[size // 2], second[0] = torch.nan, -torch.inf
     key = Rng(seed).numpy().bytes(32)
-    a, b, mask = first.clone(), second.clone(), exchange_mask(size, share, key)
-    with only(*flavours):
+    a, b, mask = first.clone(), second.clone(), plain_mask(size, share, key)
+    with only(*flavours, ciphers=ciphers):
         moved = exchange_in_place(a, b, share, key)
         assert moved == int(mask.sum())
         assert same_bits(a, torch.where(mask, second, first))
@@ -50,33 +63,132 @@ def test_swapping_is_its_own_inverse_and_moves_every_entry_whole(
     assert same_bits(b, second)
 
 
-@pytest.mark.parametrize("flavours", FLAVOURS)
+@pytest.mark.parametrize(("flavours", "ciphers"), WAYS)
 @settings(deadline=None, max_examples=60)
-@given(size=sizes, share=shares, seed=seeds)
-def test_a_fragment_put_back_is_the_update_again(flavours: tuple[str, ...], size: int, share: float, seed: int) -> None:
+@given(size=sizes | st.sampled_from(SIZES), share=shares, seed=seeds)
+def test_a_fragment_put_back_is_the_update_again(
+    flavours: tuple[str, ...], ciphers: tuple[str, ...], size: int, share: float, seed: int
+) -> None:
     row = torch.randn(size, generator=torch.Generator().manual_seed(seed))
     row[-1] = torch.nan
-    mask = exchange_mask(size, share, Rng(seed).numpy().bytes(32))
-    with only(*flavours):
-        fragment = taken(row.numpy(), mask.numpy())
-        assert same_bits(torch.from_numpy(fragment), row[mask])
+    key = Rng(seed).numpy().bytes(32)
+    moved = plain_mask(size, share, key)
+    with only(*flavours, ciphers=ciphers):
+        mask = drawn_mask(size, share, key)
+        assert mask.flags().tolist() == moved.tolist()
+        assert mask.count == moved.sum()
+        fragment = np.empty(mask.count, dtype=np.float32)
+        take(row.numpy(), mask, fragment)
+        assert same_bits(torch.from_numpy(fragment), row[moved])
         other = row.clone()
-        put(np.arange(int(mask.sum()), dtype=np.float32), mask.numpy(), other.numpy())
-        assert same_bits(other[~mask], row[~mask])
-        assert other[mask].tolist() == list(range(int(mask.sum())))
-        put(fragment, mask.numpy(), other.numpy())
+        put(np.arange(mask.count, dtype=np.float32), mask, other.numpy())
+        assert same_bits(other[~moved], row[~moved])
+        assert other[moved].tolist() == list(range(mask.count))
+        put(fragment, mask, other.numpy())
         assert same_bits(other, row)
+
+
+@pytest.mark.parametrize(("flavours", "ciphers"), WAYS)
+def test_rows_whose_neighbours_lie_apart_mix_as_others_do(flavours: tuple[str, ...], ciphers: tuple[str, ...]) -> None:
+    rows = torch.randn(2, 100, generator=torch.Generator().manual_seed(0))
+    apart = rows.t().contiguous().t()
+    with only(*flavours, ciphers=ciphers):
+        assert exchange_in_place(*rows, 0.5, bytes(32)) == exchange_in_place(*apart, 0.5, bytes(32))
+        assert torch.equal(rows, apart)
+        mask = drawn_mask(100, 0.3, bytes(32))
+        fragment, other = np.empty((2, mask.count), dtype=np.float32)
+        take(rows[0].numpy(), mask, fragment)
+        take(apart[0].numpy(), mask, other)
+        assert (fragment == other).all()
+        put(fragment, mask, rows[1].numpy())
+        put(fragment, mask, apart[1].numpy())
+        assert torch.equal(rows, apart)
+
+
+@pytest.mark.parametrize(("flavours", "ciphers"), WAYS)
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_where_the_stream_moves_all_or_nothing_another_is_drawn(
+    flavours: tuple[str, ...], ciphers: tuple[str, ...], share: float
+) -> None:
+    """Of two or three coordinates that is so most of the time."""
+    redrawn = 0
+    for size in (2, 3):
+        for seed in range(20):
+            key = Rng(seed).numpy().bytes(32)
+            first, second = torch.arange(2 * size, dtype=torch.float32).reshape(2, size)
+            mask, stream = plain_mask(size, share, key), next(block for _, block in words(size, key))
+            redrawn += mask.tolist() != (stream < agreement.threshold(share)).tolist()
+            a, b = first.clone(), second.clone()
+            with only(*flavours, ciphers=ciphers):
+                assert exchange_in_place(a, b, share, key) == mask.sum()
+                assert drawn_mask(size, share, key).flags().tolist() == mask.tolist()
+            assert torch.equal(a, torch.where(mask, second, first))
+            assert torch.equal(b, torch.where(mask, first, second))
+    assert redrawn >= 5
+
+
+@pytest.mark.parametrize("size", [0, 1, *SIZES])
+@pytest.mark.parametrize("cipher", extension.CIPHERS)
+def test_the_native_stream_is_the_librarys_at_any_threshold(cipher: str, size: int) -> None:
+    for seed in range(3):
+        key = Rng(seed).numpy().bytes(32)
+        drawn = np.concatenate([np.zeros(0, np.uint32), *(block.copy() for _, block in words(size, key))])
+        found = [*drawn[:3].tolist(), *(drawn[-3:] + np.uint32(1)).tolist()]
+        for limit in (0, 1, 2**16, 2**31, 2**32 - 2**16, 2**32 - 1, *found):
+            bits = np.full((size + 7) // 8, 0xAA, dtype=np.uint8)
+            moved = extension.native.draw(key, limit, size, bits, cipher)
+            assert (bits == np.packbits(drawn < limit, bitorder="little")).all()
+            assert moved == (drawn < limit).sum()
+            first, second = np.zeros(size, np.float32), np.ones(size, np.float32)
+            assert extension.native.exchange(first, second, key, limit, cipher) == moved
+            assert (first == (drawn < limit)).all()
+            assert (second == (drawn >= limit)).all()
+
+
+@pytest.mark.parametrize("cipher", extension.CIPHERS)
+def test_the_native_cipher_is_the_published_one(cipher: str) -> None:
+    """FIPS 197's example of AES-256 holds for the library, whose blocks of zeros the native stream begins with."""
+    text = bytes.fromhex("00112233445566778899aabbccddeeff")
+    assert block_of(bytes(range(32)), text).hex() == "8ea2b7ca516745bfeafc49904b496089"
+    assert block_of(bytes(32), bytes(16)).hex() == "dc95c078a2408989ad48a21492842087"
+    for key in (bytes(32), bytes(range(32))):
+        word = np.frombuffer(block_of(key, bytes(16)), dtype="<u4").tolist()
+        for place in range(4):
+            for limit, below in ((word[place], False), (word[place] + 1, True)):
+                bits = np.zeros(1, dtype=np.uint8)
+                extension.native.draw(key, limit, 4, bits, cipher)
+                assert bool(bits[0] >> place & 1) is below
+
+
+def block_of(key: bytes, block: bytes) -> bytes:
+    return Cipher(AES(key), ECB()).encryptor().update(block)
 
 
 @pytest.mark.skipif(not extension.FLAVOURS, reason="the native code was not built")
 def test_native_code_takes_no_fragment_of_another_size() -> None:
-    row, mask, flavour = np.zeros(9, np.uint32), np.arange(9) < 4, extension.FLAVOURS[0]
-    with pytest.raises(ValueError, match="values: need one for each entry that is chosen"):
-        extension.native.unpack(row, mask, np.zeros(5, np.uint32), flavour)
-    with pytest.raises(ValueError, match="chosen: need one for each entry of the row"):
-        extension.native.pack(row, mask[:8], flavour)
-    with pytest.raises(ValueError, match="rows: need as many entries as there are words"):
-        extension.native.swap(np.zeros(8, np.float32), np.zeros(9, np.float32), row, 7, flavour)
+    row, bits, flavour = np.zeros(9, np.uint32), np.packbits(np.arange(9) < 4, bitorder="little"), extension.FLAVOURS[0]
+    for flavour in extension.FLAVOURS:
+        with pytest.raises(ValueError, match="values: need one for each entry that is chosen"):
+            extension.native.unpack(row, bits, np.zeros(5, np.uint32), flavour)
+        with pytest.raises(ValueError, match="values: need one for each entry that is chosen"):
+            extension.native.pack(row, bits, np.zeros(3, np.uint32), flavour)
+        with pytest.raises(ValueError, match="chosen: need a bit for each entry of the row"):
+            extension.native.pack(row, bits[:1], np.zeros(4, np.uint32), flavour)
+        with pytest.raises(ValueError, match="rows: need as many entries as there are words"):
+            extension.native.swap(np.zeros(8, np.float32), np.zeros(9, np.float32), row, 7, flavour)
+
+
+@pytest.mark.parametrize("cipher", extension.CIPHERS)
+def test_native_code_draws_under_no_other_seed_and_into_no_other_room(cipher: str) -> None:
+    rows = np.zeros((2, 9), np.float32)
+    with pytest.raises(ValueError, match="seed: need 32 bytes"):
+        extension.native.exchange(*rows, bytes(31), 7, cipher)
+    with pytest.raises(ValueError, match="rows: need two of one size"):
+        extension.native.exchange(rows[0], rows[1, :8], bytes(32), 7, cipher)
+    with pytest.raises(ValueError, match="chosen: need a bit for each entry"):
+        extension.native.draw(bytes(32), 7, 9, np.zeros(1, np.uint8), cipher)
+    with pytest.raises(ValueError, match="found 'rot13', which this processor lacks"):
+        extension.native.draw(bytes(32), 7, 9, np.zeros(2, np.uint8), "rot13")
 
 
 def test_the_mean_is_unchanged_and_every_coordinate_keeps_its_place(make_round: Callable[..., object]) -> None:
