@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,12 @@ def private_key(rng: Rng, peer: int) -> X25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
     return X25519PrivateKey.from_private_bytes(rng.at("private-key", peer=peer).numpy().bytes(32))
+
+
+@lru_cache(maxsize=2**12)
+def lasting_key(rng: Rng, peer: int) -> X25519PrivateKey:
+    """The same for a key that is asked for every round."""
+    return private_key(rng, peer)
 
 
 def derived(secret: bytes, purpose: str, context: bytes = b"") -> bytes:

@@ -17,7 +17,7 @@ from fflbench.defenses.ffl.fragments import exchange_in_place
 from fflbench.defenses.ffl.pairing import Pair, complete_pairs, draw_pairs
 from fflbench.defenses.ffl.peer import Peer, Terms, layout_digest
 from fflbench.defenses.ffl.protocol import exchange
-from fflbench.defenses.keys import private_key
+from fflbench.defenses.keys import lasting_key, private_key
 
 
 @dataclass
@@ -99,7 +99,7 @@ class FragmentMixing(Stage):
 
     def _peers(self, upload: Upload, round: Round) -> list[Peer]:
         terms = Terms(round.index, 0, layout_digest(round.layout), upload.rows.shape[1], self.exchange, self.cipher)
-        lasting = {peer: private_key(Rng(round.rng.seed).at("lasting-key"), peer) for peer in upload.peers}
+        lasting = {peer: lasting_key(Rng(round.rng.seed).at("lasting-key"), peer) for peer in upload.peers}
         directory = {peer: key.public_key() for peer, key in lasting.items()}
         return [Peer(name, row.cpu(), terms, lasting[name], private_key(round.rng, name), directory)
                 for name, row in zip(upload.peers, upload.rows, strict=True)]  # fmt: skip
