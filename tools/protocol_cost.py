@@ -71,6 +71,7 @@ def mixing(size: int) -> Costs:
         fragments = [peer.fragment() for peer in pair]
         for peer in pair:
             peer.receive(fragments[1 - peer.name])
+            peer.mix()
         messages = [*keys, *fragments, *(peer.upload() for peer in pair)]
         return sum(message.size for message in messages)
 

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <stdexcept>
 
 #if defined(__x86_64__)
@@ -10,6 +11,7 @@
 #endif
 
 #include "module.hpp"
+#include "pool.hpp"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -118,6 +120,15 @@ void unpack(Words& row, const Bytes& chosen, const Words& values, const std::str
   kernels.unpack(chosen.data(), long(row.size()), values.data(), long(values.size()), row.mutable_data());
 }
 
+// An array of `size` bytes of a pool, to which they go back with the last view of it.
+Bytes lent(const std::shared_ptr<Pool>& pool, long size) {
+  need(size >= 0 && size <= pool->capacity(), "size: need no more than the pool's capacity");
+  auto loan = std::make_unique<Pool::Loan>(pool);
+  unsigned char* memory = loan->get();
+  const py::capsule owner(loan.release(), [](void* held) { delete static_cast<Pool::Loan*>(held); });
+  return Bytes(size, memory, owner);
+}
+
 }  // namespace
 
 void add_moving(py::module_& module) {
@@ -131,6 +142,13 @@ void add_moving(py::module_& module) {
              "flavour"_a);
   module.def("unpack", &unpack, py::arg("row").noconvert(), py::arg("chosen").noconvert(), py::arg("values").noconvert(),
              "flavour"_a);
+  py::class_<Pool, std::shared_ptr<Pool>>(module, "Pool")
+      .def(py::init([](long capacity) {
+             need(capacity >= 0, "capacity: need at least none");
+             return std::make_shared<Pool>(capacity);
+           }),
+           "capacity"_a)
+      .def("lent", &lent, "size"_a);
 }
 
 }  // namespace fflbench

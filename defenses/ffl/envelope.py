@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from fflbench.defenses.ffl.room import Room
 from fflbench.defenses.keys import derived
 
 if TYPE_CHECKING:
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 CipherName = Literal["aes-256-gcm", "chacha20-poly1305"]
 
+TAG = 16
+"""Bytes that a fragment is longer than its content, with either cipher."""
+
 _HEADER = struct.Struct(">QIQQ32sQ")
+_NONCE = bytes(12)
+"""Each key seals one fragment only, so it may be fixed."""
 
 
 class UnopenedError(Exception):
@@ -43,7 +49,7 @@ class Fragment:
     """A sealed fragment on its way."""
 
     header: Header
-    sealed: bytes
+    sealed: bytes | memoryview
 
     @property
     def size(self) -> int:
@@ -80,25 +86,39 @@ class Keys:
         return self.lasting.exchange(self.their_ephemeral), self.ephemeral.exchange(self.their_lasting)
 
     @cached_property
+    def agreed(self) -> bytes:
+        """The agreement of both round's keys. Raises `ValueError` when the partner's is no key."""
+        return self.ephemeral.exchange(self.their_ephemeral)
+
+    @cached_property
     def _alike(self) -> bytes:
         """The agreements of both round's keys and of both lasting ones."""
-        return self.ephemeral.exchange(self.their_ephemeral) + self.lasting.exchange(self.their_lasting)
+        return self.agreed + self.lasting.exchange(self.their_lasting)
 
     def _sealing(self, senders_lasting: bytes, senders_ephemeral: bytes, header: Header) -> bytes:
         return derived(b"".join((self._alike, senders_lasting, senders_ephemeral)), "seal", header.to_bytes())
 
 
-def seal(content: bytes | memoryview, header: Header, key: bytes, cipher: CipherName) -> Fragment:
-    """Each key seals one fragment only, so the nonce may be fixed."""
-    return Fragment(header, _aead(cipher, key).encrypt(bytes(12), content, header.to_bytes()))
+def seal(content: bytes | memoryview, header: Header, key: bytes, cipher: CipherName, room: Room) -> Fragment:
+    aead = _aead(cipher, key)
+    if not hasattr(aead, "encrypt_into"):  # Before cryptography 47.
+        return Fragment(header, aead.encrypt(_NONCE, content, header.to_bytes()))
+    sealed = room.lent(len(content) + TAG).data
+    aead.encrypt_into(_NONCE, content, header.to_bytes(), sealed)
+    return Fragment(header, sealed.toreadonly())
 
 
-def unseal(fragment: Fragment, key: bytes, cipher: CipherName) -> bytes:
+def unseal(fragment: Fragment, key: bytes, cipher: CipherName, room: Room) -> bytes | memoryview:
     """Raises `UnopenedError` unless exactly this header and content were sealed with this key."""
     from cryptography.exceptions import InvalidTag
 
+    aead, size = _aead(cipher, key), len(fragment.sealed) - TAG
     try:
-        return bytes(_aead(cipher, key).decrypt(bytes(12), fragment.sealed, fragment.header.to_bytes()))
+        if size < 0 or not hasattr(aead, "decrypt_into"):
+            return bytes(aead.decrypt(_NONCE, fragment.sealed, fragment.header.to_bytes()))
+        content = room.lent(size).data
+        aead.decrypt_into(_NONCE, fragment.sealed, fragment.header.to_bytes(), content)
+        return content
     except InvalidTag:
         raise UnopenedError("does not open") from None
 

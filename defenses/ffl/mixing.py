@@ -15,8 +15,10 @@ from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
 from fflbench.defenses.ffl.envelope import CipherName
 from fflbench.defenses.ffl.fragments import exchange_in_place
 from fflbench.defenses.ffl.pairing import Pair, complete_pairs, draw_pairs
-from fflbench.defenses.ffl.peer import Peer, Terms, layout_digest
+from fflbench.defenses.ffl.peer import Peer, Terms, layout_digest, room_for
 from fflbench.defenses.ffl.protocol import exchange
+from fflbench.defenses.ffl.room import Room
+from fflbench.defenses.ffl.server import Server
 from fflbench.defenses.keys import lasting_key, private_key
 
 
@@ -87,6 +89,7 @@ class FragmentMixing(Stage):
             self._peers(upload, round),
             lambda free, attempt: self._pairs(free, round, attempt),
             lambda peer, attempt: private_key(round.rng.at("attempt", attempt=attempt), peer),
+            server=Server(remembers=False),
         )
         tallied(done.faults, self.faults)
         for i, peer in enumerate(upload.peers):
@@ -100,8 +103,8 @@ class FragmentMixing(Stage):
     def _peers(self, upload: Upload, round: Round) -> list[Peer]:
         terms = Terms(round.index, 0, layout_digest(round.layout), upload.rows.shape[1], self.exchange, self.cipher)
         lasting = {peer: lasting_key(Rng(round.rng.seed).at("lasting-key"), peer) for peer in upload.peers}
-        directory = {peer: key.public_key() for peer, key in lasting.items()}
-        return [Peer(name, row.cpu(), terms, lasting[name], private_key(round.rng, name), directory)
+        directory, room = {peer: key.public_key() for peer, key in lasting.items()}, Room(room_for(terms.size))
+        return [Peer(name, row.cpu(), terms, lasting[name], private_key(round.rng, name), directory, room)
                 for name, row in zip(upload.peers, upload.rows, strict=True)]  # fmt: skip
 
     def _pairs(self, peers: Sequence[int], round: Round, attempt: int) -> list[Pair]:

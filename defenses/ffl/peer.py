@@ -11,9 +11,10 @@ import numpy as np
 from torch import Tensor
 
 from fflbench.contracts import Layout
-from fflbench.defenses.ffl.agreement import Mask, drawn_mask, mask_seed
-from fflbench.defenses.ffl.envelope import CipherName, Fragment, Header, Keys, UnopenedError, seal, unseal
+from fflbench.defenses.ffl.agreement import Mask, drawn_mask, seed_from
+from fflbench.defenses.ffl.envelope import TAG, CipherName, Fragment, Header, Keys, UnopenedError, seal, unseal
 from fflbench.defenses.ffl.fragments import Floats, put, take
+from fflbench.defenses.ffl.room import Room
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -38,6 +39,11 @@ class Terms:
 def layout_digest(layout: Layout) -> bytes:
     """32 bytes that differ between layouts: names, shapes and places of all tensors."""
     return hashlib.sha256(repr(layout.parameters).encode()).digest()
+
+
+def room_for(size: int) -> int:
+    """Bytes that a fragment of an update of so many coordinates takes at most, sealed."""
+    return 4 * size + TAG
 
 
 @dataclass(frozen=True)
@@ -70,18 +76,21 @@ class Mixed:
 
 
 class Peer:
-    """One peer in one attempt. `directory` has everybody's lasting public key, which peers know from outside the round."""
+    """One peer in one attempt. `directory` has everybody's lasting public key, which peers know from outside the round. It
+    works in `room`, where that is given."""
 
     def __init__(
         self, name: int, update: Tensor, terms: Terms, lasting: X25519PrivateKey, ephemeral: X25519PrivateKey,
-        directory: Mapping[int, X25519PublicKey],
+        directory: Mapping[int, X25519PublicKey], room: Room | None = None,
     ) -> None:  # fmt: skip
         self.name, self.terms = name, terms
         self._update, self._lasting, self._ephemeral, self._directory = update, lasting, ephemeral, directory
+        self._room = room or Room(room_for(terms.size))
         self._partner = -1
         self._keys: Keys | None = None
         self._mask = Mask(np.zeros(0, dtype=np.uint8), 0, 0)
         self._received: Floats | None = None
+        self._mixed = False
 
     def announce(self) -> Announcement:
         return Announcement(self.terms.round, self.terms.attempt, self.name, self._ephemeral.public_key().public_bytes_raw())
@@ -92,23 +101,21 @@ class Peer:
 
         try:
             theirs = X25519PublicKey.from_public_bytes(partner.key)
-            seed = mask_seed(self._ephemeral, theirs)
+            keys = Keys(self._lasting, self._ephemeral, self._directory[partner.sender], theirs)
+            seed = seed_from(keys.agreed)
         except ValueError:
             raise UnopenedError("the key announced is no key") from None
-        self._partner, self._keys = (
-            partner.sender,
-            Keys(self._lasting, self._ephemeral, self._directory[partner.sender], theirs),
-        )
+        self._partner, self._keys = partner.sender, keys
         self._mask = drawn_mask(self.terms.size, self.terms.exchange, seed)
 
     def fragment(self) -> Fragment:
         """The coordinates that change owners, sealed for the partner."""
         assert self._keys is not None
         header = self._header(self.name, self._partner)
-        return seal(self._content(), header, self._keys.outgoing(header), self.terms.cipher)
+        return seal(self._content(), header, self._keys.outgoing(header), self.terms.cipher, self._room)
 
-    def _content(self) -> bytes | memoryview:
-        values = np.empty(self._mask.count, dtype=np.float32)
+    def _content(self) -> memoryview:
+        values = self._room.lent(4 * self._mask.count).view(np.float32)
         take(self._update.numpy(), self._mask, values)
         return values.astype("<f4", copy=False).data.cast("B")
 
@@ -119,20 +126,25 @@ class Peer:
         expected = self._header(self._partner, self.name)
         if fragment.header != expected:
             raise UnopenedError(_difference(fragment.header, expected))
-        content = unseal(fragment, self._keys.incoming(expected), self.terms.cipher)
+        content = unseal(fragment, self._keys.incoming(expected), self.terms.cipher, self._room)
         if len(content) != 4 * expected.count:
             raise GarbageError(f"holds {len(content)} bytes, needs {4 * expected.count}")
         self._received = np.frombuffer(content, dtype="<f4").astype(np.float32, copy=False)
 
-    def upload(self) -> Mixed:
-        """What the server gets, once both of the pair have what they need: the update itself, which is changed."""
+    def mix(self) -> None:
+        """Once both of the pair have what they need: the update itself is changed."""
         assert self._received is not None
         put(self._received, self._mask, self._update.numpy())
+        self._received, self._mixed = None, True
+
+    def upload(self) -> Mixed:
+        """What the server gets: the update, once it is mixed."""
+        assert self._mixed
         return Mixed(self.terms.round, self.name, self._update)
 
     def again(self, terms: Terms, ephemeral: X25519PrivateKey) -> Peer:
         """The same peer in another attempt, with a key of its own for it."""
-        return type(self)(self.name, self._update, terms, self._lasting, ephemeral, self._directory)
+        return type(self)(self.name, self._update, terms, self._lasting, ephemeral, self._directory, self._room)
 
     def _header(self, sender: int, receiver: int) -> Header:
         terms = self.terms

@@ -50,10 +50,11 @@ def exchange(
     pair_up: Callable[[Sequence[int], int], list[Pair]],
     new_key: Callable[[int, int], X25519PrivateKey],
     wire: Wire | None = None,
+    server: Server | None = None,
 ) -> Exchange:
     """Let the peers exchange and upload. `pair_up(free, attempt)` says who meets whom, `new_key(peer, attempt)` gives the
     key of a further attempt."""
-    round_ = _Round(wire or Wire())
+    round_ = _Round(wire or Wire(), server or Server())
     free = {peer.name: peer for peer in peers}
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -73,8 +74,8 @@ def exchange(
 class _Round:
     """The state of one exchange."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire, self.server = wire, Server()
+    def __init__(self, wire: Wire, server: Server) -> None:
+        self.wire, self.server = wire, server
         self.pairs: list[Pair] = []
         self.faults: list[Fault] = []
         self.exchanged: dict[int, Peer] = {}
@@ -103,6 +104,8 @@ class _Round:
                 self._open(peer, other, arrived[other.name])
         if len(self.faults) > before:
             return False
+        first.mix()
+        second.mix()
         self.pairs.append((first.name, second.name))
         self.exchanged |= {first.name: first, second.name: second}
         return True

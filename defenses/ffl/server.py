@@ -12,8 +12,10 @@ Message = Announcement | Fragment | Mixed
 
 @dataclass
 class Server:
-    """Knows the peers by their pseudonyms. `seen` is everything that it ever got, in order: its whole view."""
+    """Knows the peers by their pseudonyms. `seen` is everything that it ever got, in order: its whole view; without
+    `remembers` it keeps no fragment that it has passed on."""
 
+    remembers: bool = True
     seen: list[Message] = field(default_factory=list)
     keys: dict[int, Announcement] = field(default_factory=dict)
     mixed: dict[int, Mixed] = field(default_factory=dict)
@@ -21,7 +23,8 @@ class Server:
 
     def take(self, message: Message) -> None:
         """A message from the wire. Of two uploads of a peer the first counts."""
-        self.seen.append(message)
+        if self.remembers or not isinstance(message, Fragment):
+            self.seen.append(message)
         phase = {Announcement: "key agreement", Fragment: "exchange", Mixed: "upload"}[type(message)]
         self.received[phase] = self.received.get(phase, 0) + message.size
         if isinstance(message, Announcement):

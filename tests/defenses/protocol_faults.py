@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from fflbench.contracts import Layout, Rng
 from fflbench.defenses.ffl.envelope import Fragment
 from fflbench.defenses.ffl.pairing import Pair
 from fflbench.defenses.ffl.peer import Announcement, Mixed, Peer, Terms, layout_digest
 from fflbench.defenses.ffl.protocol import Exchange, exchange
-from fflbench.defenses.ffl.server import Message
+from fflbench.defenses.ffl.server import Message, Server
 from fflbench.defenses.keys import private_key
 from fflbench.defenses.wire import Wire
 from fflbench.layout import Parameter
@@ -43,8 +44,11 @@ def neighbours(free: Sequence[int], attempt: int) -> list[Pair]:
     return list(zip(names[::2], names[1::2], strict=False))
 
 
-def run(peers: Sequence[Peer], wire: Wire | None = None) -> Exchange:
-    return exchange(peers, neighbours, lambda peer, attempt: private_key(Rng(0).at("attempt", attempt=attempt), peer), wire)
+def run(peers: Sequence[Peer], wire: Wire | None = None, server: Server | None = None) -> Exchange:
+    def new_key(peer: int, attempt: int) -> X25519PrivateKey:
+        return private_key(Rng(0).at("attempt", attempt=attempt), peer)
+
+    return exchange(peers, neighbours, new_key, wire, server)
 
 
 class Losing(Wire):

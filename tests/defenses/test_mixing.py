@@ -21,6 +21,7 @@ from fflbench.defenses.ffl.agreement import drawn_mask, exchange_mask, mask_seed
 from fflbench.defenses.ffl.fragments import exchange_in_place, put, take
 from fflbench.defenses.ffl.mixing import FragmentMixing
 from fflbench.defenses.ffl.pairing import combination, complete_pairs, draw_pairs
+from fflbench.defenses.ffl.room import Room
 from fflbench.defenses.keys import private_key, words
 from tests.defenses.flavours import only
 
@@ -189,6 +190,24 @@ def test_native_code_draws_under_no_other_seed_and_into_no_other_room(cipher: st
         extension.native.draw(bytes(32), 7, 9, np.zeros(1, np.uint8), cipher)
     with pytest.raises(ValueError, match="found 'rot13', which this processor lacks"):
         extension.native.draw(bytes(32), 7, 9, np.zeros(2, np.uint8), "rot13")
+
+
+@pytest.mark.parametrize("flavours", FLAVOURS)
+def test_room_is_lent_again_only_when_nobody_refers_to_it(flavours: tuple[str, ...]) -> None:
+    with only(*flavours):
+        room = Room(64)
+        first, second = room.lent(64), room.lent(10)
+        first[:], second[:] = 1, 2
+        view, place = memoryview(first[8:])[3:], first.ctypes.data
+        del first
+        third = room.lent(64)
+        third[:] = 3
+        assert (bytes(view), second.tolist()) == (bytes([1]) * 53, [2] * 10)
+        del view
+        assert not flavours or room.lent(5).ctypes.data == place
+        assert len(room.lent(65)) == 65
+        del room
+        assert third.tolist() == [3] * 64
 
 
 def test_the_mean_is_unchanged_and_every_coordinate_keeps_its_place(make_round: Callable[..., object]) -> None:

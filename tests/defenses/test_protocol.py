@@ -15,11 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fflbench.contracts import Layout, Rng, Upload
+from fflbench.defenses.ffl import envelope
 from fflbench.defenses.ffl.agreement import exchange_mask, mask_seed
-from fflbench.defenses.ffl.envelope import Fragment
+from fflbench.defenses.ffl.envelope import CipherName, Fragment, Header, UnopenedError
 from fflbench.defenses.ffl.mixing import FragmentMixing
 from fflbench.defenses.ffl.peer import Announcement, Mixed, Peer
-from fflbench.defenses.ffl.server import Message
+from fflbench.defenses.ffl.room import Room
+from fflbench.defenses.ffl.server import Message, Server
 from fflbench.defenses.keys import private_key
 from fflbench.defenses.wire import Wire
 from fflbench.layout import Parameter
@@ -64,7 +66,33 @@ def test_what_it_costs_is_a_key_a_peer_and_the_fragment_with_its_header_and_tag(
     assert real["key agreement"] == 2 * (32 + 20)
 
 
+@pytest.mark.parametrize("cipher", ["aes-256-gcm", "chacha20-poly1305"])
+def test_a_library_that_cannot_write_into_memory_given_to_it_seals_the_same(
+    cipher: CipherName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Older:
+        def __init__(self, cipher: CipherName, key: bytes) -> None:
+            found = newer(cipher, key)
+            self.encrypt, self.decrypt = found.encrypt, found.decrypt
+
+    newer, room, header = envelope._aead, Room(40), Header(1, 0, 2, 3, bytes(32), 4)
+    sealed = envelope.seal(b"0123456789abcdef", header, bytes(32), cipher, room)
+    monkeypatch.setattr(envelope, "_aead", Older)
+    assert envelope.seal(b"0123456789abcdef", header, bytes(32), cipher, room) == sealed
+    assert bytes(envelope.unseal(sealed, bytes(32), cipher, room)) == b"0123456789abcdef"
+    with pytest.raises(UnopenedError, match="does not open"):
+        envelope.unseal(sealed, bytes([*bytes(31), 1]), cipher, room)
+
+
 # ------------------------------------------------------------------------------------------------------ what the server sees
+
+
+def test_a_server_that_forgets_fragments_counts_them_all_the_same() -> None:
+    one, other = run(peers_of(rows_of(4))), run(peers_of(rows_of(4)), server=Server(remembers=False))
+    assert {name: row.tolist() for name, row in one.rows.items()} == {name: row.tolist() for name, row in other.rows.items()}
+    assert one.sent == other.sent
+    assert [message for message in one.server.seen if isinstance(message, Announcement)] == other.server.seen[:4]
+    assert [type(message) for message in other.server.seen[4:]] == [Mixed] * 4
 
 
 def reachable(root: object) -> list[object]:
@@ -93,7 +121,7 @@ def test_the_servers_whole_view_holds_no_key_no_mask_and_no_update_but_mixed_one
     assert kinds == {Announcement, Fragment, Mixed}
     keys = [private_key(Rng(0).at("round", round=ROUND), name) for name in range(4)]
     secret = [mask_seed(keys[0], keys[1].public_key()), *(key.private_bytes_raw() for key in keys)]
-    raw = b"".join(bytes(item) for item in view if isinstance(item, bytes | bytearray))
+    raw = b"".join(bytes(item) for item in view if isinstance(item, bytes | bytearray | memoryview))
     assert not any(known in raw for known in secret)
     assert not any(row.numpy().tobytes()[:64] in raw for row in rows)
 
