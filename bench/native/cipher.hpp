@@ -4,4 +4,4 @@
 #include "moving.hpp"
 #include "keystream.hpp"
 
-const Cipher FFL_TABLE{FFL_NAME, FFL_FLAVOUR::exchange, FFL_FLAVOUR::draw};
+const Cipher FFL_TABLE{FFL_NAME, FFL_FLAVOUR::exchange, FFL_FLAVOUR::draw, FFL_FLAVOUR::add};

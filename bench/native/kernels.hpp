@@ -76,6 +76,7 @@ struct Cipher {
   const char* name;
   long (*exchange)(const unsigned char* seed, unsigned threshold, long count, float* first, float* second);
   long (*draw)(const unsigned char* seed, unsigned threshold, long count, unsigned char* chosen);
+  void (*add)(const unsigned char* seed, bool subtract, long count, unsigned* to);
 };
 
 #if defined(__x86_64__)

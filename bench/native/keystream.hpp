@@ -95,6 +95,26 @@ inline long exchange(const unsigned char* seed, unsigned threshold, long count, 
   return sum_of(moved) + swap(reinterpret_cast<const unsigned*>(words), threshold, count - at, first + at, second + at);
 }
 
+// Adds the stream's words to others, or takes them off them, modulo 2^32.
+inline void add(const unsigned char* seed, bool subtract, long count, unsigned* to) {
+  Keystream stream(seed);
+  const U turned = filled<U>(subtract ? ~0u : 0u);
+  U words[ABREAST];
+  long at = 0;
+  for (; at + DRAWN <= count; at += DRAWN) {
+    stream.draw(words);
+    FFL_UNROLL
+    for (int i = 0; i < ABREAST; ++i) {
+      unsigned* place = to + at + i * WIDTH;
+      store_as(place, load_as<U>(place) + (words[i] ^ turned) - turned);
+    }
+  }
+  stream.draw(words);
+  unsigned rest[DRAWN];
+  std::memcpy(rest, words, sizeof rest);
+  for (long i = 0; at < count; ++i, ++at) to[at] += subtract ? 0u - rest[i] : rest[i];
+}
+
 // A bit for each lane.
 FFL_INLINE unsigned bits_of(I lanes) {
 #if FFL_WIDTH == 16

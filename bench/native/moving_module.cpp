@@ -98,6 +98,18 @@ long draw(const py::bytes& seed, std::uint32_t threshold, long count, Bytes& cho
   return cipher.draw(from, threshold, count, to);
 }
 
+// Adds the stream of a seed to words in place, or takes it off them.
+void add(Words& to, const py::bytes& seed, bool subtract, const std::string& name) {
+  need(to.writeable(), "to: needs to be writeable");
+  const Cipher& cipher = cipher_of(name);
+  const std::string key = seed;
+  const unsigned char* from = key_of(key);
+  const long count = long(to.size());
+  std::uint32_t* words = to.mutable_data();
+  const py::gil_scoped_release released;
+  cipher.add(from, subtract, count, words);
+}
+
 // What both ways have in common: how many are chosen, which must be as many as there are values.
 void check_chosen(const Kernels& kernels, const Words& row, const Bytes& chosen, const Words& values) {
   need(row.ndim() == 1 && chosen.size() == (row.size() + 7) / 8, "chosen: need a bit for each entry of the row");
@@ -138,6 +150,7 @@ void add_moving(py::module_& module) {
   module.def("exchange", &exchange, py::arg("first").noconvert(), py::arg("second").noconvert(), "seed"_a, "threshold"_a,
              "cipher"_a);
   module.def("draw", &draw, "seed"_a, "threshold"_a, "count"_a, py::arg("chosen").noconvert(), "cipher"_a);
+  module.def("add", &add, py::arg("to").noconvert(), "seed"_a, "subtract"_a, "cipher"_a);
   module.def("pack", &pack, py::arg("row").noconvert(), py::arg("chosen").noconvert(), py::arg("values").noconvert(),
              "flavour"_a);
   module.def("unpack", &unpack, py::arg("row").noconvert(), py::arg("chosen").noconvert(), py::arg("values").noconvert(),

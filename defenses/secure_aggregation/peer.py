@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fflbench import extension
 from fflbench.defenses.keys import derived, private_key, words
 from fflbench.defenses.secure_aggregation.fixed_point import Words
 from fflbench.defenses.secure_aggregation.messages import Masked, PublicKeys, Revealed, SealedShares
@@ -150,6 +151,9 @@ def commitment(own_mask: bytes) -> bytes:
 
 def add_stream(total: Words, seed: bytes, subtract: bool = False) -> None:
     """Add the stream of a seed to words [d] in place, or take it off again, modulo 2^32."""
+    if extension.CIPHERS:
+        extension.native.add(total, seed, subtract, extension.CIPHERS[0])
+        return
     change = np.subtract if subtract else np.add
     for place, drawn in words(len(total), seed):
         change(total[place], drawn, out=total[place])

@@ -13,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fflbench import extension
 from fflbench.contracts import Rng, TaskView, Upload, Visibility
 from fflbench.defenses.secure_aggregation.fixed_point import decode, encode, resolution
 from fflbench.defenses.secure_aggregation.messages import Masked, Revealed, SealedShares, expected_bytes
@@ -31,6 +32,7 @@ from tests.defenses.aggregation_faults import (
     run,
     sum_of,
 )  # fmt: skip
+from tests.defenses.flavours import only
 
 TASK = TaskView("image", ("a", "b"), (1,))
 
@@ -186,6 +188,20 @@ class TestProtocol:
         assert (total == start).mean() < 0.01
         add_stream(total, bytes(32), subtract=True)
         assert np.array_equal(total, start)
+
+    @pytest.mark.parametrize("size", [0, 1, 15, 16, 31, 33, 127, 128, 129, 20_001])
+    @pytest.mark.parametrize("cipher", extension.CIPHERS)
+    def test_native_code_adds_the_same_stream(self, cipher: str, size: int) -> None:
+        generator = np.random.default_rng(size)
+        start, seed = generator.integers(2**32, size=size, dtype=np.uint32), generator.bytes(32)
+        for subtract in (False, True):
+            expected, found = start.copy(), start.copy()
+            with only(*extension.FLAVOURS):
+                add_stream(expected, seed, subtract)
+            with only(*extension.FLAVOURS, ciphers=(cipher,)):
+                add_stream(found, seed, subtract)
+            assert np.array_equal(expected, found)
+            assert size == 0 or not np.array_equal(found, start)
 
 
 class TestStage:
