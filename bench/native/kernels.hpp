@@ -52,7 +52,7 @@ struct Kernels {
   void (*curve_turned[3])(long count, const float* value, const float* gradient, const float* moves, const float* turns,
                           float* to);
   void (*sgd)(const Optimiser&, long size, const float* gradient, float* parameters, float* first);
-  void (*adam)(const Optimiser&, long step, long size, const float* gradient, float* parameters, float* first,
+  void (*adam)(const Optimiser&, const Bias&, long size, const float* gradient, float* parameters, float* first,
                float* second);
   bool (*ranked)(const Matrix& rows, const Network&, bool mean, long stretch, float* buffer, float* to);
   bool (*counted)(const Matrix& rows, long rank, bool pair, bool mean, long stretch, float* buffer, float* to);

@@ -10,12 +10,11 @@ inline void sgd(const Optimiser& o, long size, const float* gradient, float* par
   }
 }
 
-inline void adam(const Optimiser& o, long step, long size, const float* gradient, float* parameters, float* first,
+inline void adam(const Optimiser& o, const Bias& bias, long size, const float* gradient, float* parameters, float* first,
                  float* second) {
-  const double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  const float rate = float(o.rate / (1 - __builtin_pow(beta1, double(step)))), decay = float(o.decay);
-  const float root = float(__builtin_sqrt(1 - __builtin_pow(beta2, double(step)))), small = float(epsilon);
-  const float share1 = float(1 - beta1), share2 = float(1 - beta2), kept2 = float(beta2);
+  const float rate = float(o.rate / bias.first), root = float(__builtin_sqrt(bias.second));
+  const float decay = float(o.decay), small = float(1e-8);
+  const float share1 = float(1 - BETA1), share2 = float(1 - BETA2), kept2 = float(BETA2);
   for (long i = 0; i < size; ++i) {
     const float g = decay != 0 ? gradient[i] + decay * parameters[i] : gradient[i];
     first[i] += share1 * (g - first[i]);

@@ -1,5 +1,6 @@
 #include "program.hpp"
 
+#include <cmath>
 #include <stdexcept>
 
 namespace fflbench {
@@ -22,6 +23,10 @@ State seeded(std::uint64_t seed) {
   State state;
   for (unsigned& word : state) word = unsigned(mix(seed) >> 32) | 1u;  // Never all zero.
   return state;
+}
+
+void clear(Buffer& buffer, const std::vector<Part>& parts) {
+  for (const Part& part : parts) std::fill(buffer.get() + part.begin, buffer.get() + part.end, 0.0f);
 }
 
 }  // namespace
@@ -132,11 +137,12 @@ std::vector<Part> Program::moving(const float* inputs, const Schedule& schedule,
 }
 
 void Program::optimise(const Optimiser& o, const std::vector<Part>& parts, long step, float* parameters) {
+  const Bias bias{1 - std::pow(BETA1, double(step)), 1 - std::pow(BETA2, double(step))};
   for (const Part& part : parts) {
     const long size = part.end - part.begin;
     float *gradient = gradient_.get() + part.begin, *first = first_.get() + part.begin;
     if (o.adam)
-      kernels_.adam(o, step, size, gradient, parameters + part.begin, first, second_.get() + part.begin);
+      kernels_.adam(o, bias, size, gradient, parameters + part.begin, first, second_.get() + part.begin);
     else
       kernels_.sgd(o, size, gradient, parameters + part.begin, first);
   }
@@ -146,10 +152,10 @@ void Program::train(float* parameters, const float* inputs, const std::int64_t* 
                     const Optimiser& optimiser, std::uint64_t seed) {
   const std::lock_guard<std::mutex> alone(busy_);
   reserve(groups_of(chunk(std::min(schedule.batch, schedule.used))));
-  first_.clear();
-  second_.clear();
   State state = seeded<State>(seed);
   const std::vector<Part> parts = moving(inputs, schedule, optimiser);
+  clear(first_, parts);
+  clear(second_, parts);
   std::vector<const float*> rows;
   std::vector<long> wanted;
   long step = 0;
@@ -162,7 +168,7 @@ void Program::train(float* parameters, const float* inputs, const std::int64_t* 
         rows.push_back(inputs + place * this->inputs());
         wanted.push_back(long(targets[place]));
       }
-      for (const Part& part : parts) std::fill(gradient_.get() + part.begin, gradient_.get() + part.end, 0.0f);
+      clear(gradient_, parts);
       step_gradient(parameters, rows, wanted, state);
       optimise(optimiser, parts, ++step, parameters);
     }

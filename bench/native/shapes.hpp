@@ -89,6 +89,13 @@ struct Optimiser {
   double rate = 0, momentum = 0, decay = 0;
 };
 
+constexpr double BETA1 = 0.9, BETA2 = 0.999;
+
+// Of Adam's memories at one step, which begin at zero: the share of the gradients in them.
+struct Bias {
+  double first, second;
+};
+
 // Rows of numbers: `stride` from one to the next.
 struct Matrix {
   const float* values;
