@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels.hpp"
+#include "target.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -10,18 +11,10 @@
 #define FFL_TABLE AESNI
 #define FFL_NAME "aes-ni"
 #define FFL_WIDTH 4
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("aes,sse4.2,popcnt"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("aes,sse4.2,popcnt")
-#endif
+#define FFL_TARGET "aes,sse4.2,popcnt"
+FFL_BEGIN
 namespace fflbench {
 #include "cipher.hpp"
 }
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+FFL_END
 #endif

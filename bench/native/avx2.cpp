@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels.hpp"
+#include "target.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,18 +12,10 @@
 #define FFL_TABLE AVX2
 #define FFL_NAME "avx2"
 #define FFL_WIDTH 8
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
+#define FFL_TARGET "avx2,fma"
+FFL_BEGIN
 namespace fflbench {
 #include "flavour.hpp"
 }
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+FFL_END
 #endif

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels.hpp"
+#include "target.hpp"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -10,18 +11,10 @@
 #define FFL_TABLE VAES256
 #define FFL_NAME "vaes-256"
 #define FFL_WIDTH 8
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("vaes,avx2,fma,aes,popcnt"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("vaes,avx2,fma,aes,popcnt")
-#endif
+#define FFL_TARGET "vaes,avx2,fma,aes,popcnt"
+FFL_BEGIN
 namespace fflbench {
 #include "cipher.hpp"
 }
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
+FFL_END
 #endif
