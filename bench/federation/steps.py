@@ -15,6 +15,9 @@ Offsets = Callable[[Tensor], int]
 
 LARGEST_WINDOW = 256
 
+LARGEST_VOCABULARY = 1 << 24
+"""Tokens go to the native loop as single precision, which tells so many apart."""
+
 FOR_TOKENS = {"embedding", "lstm", "over_time"}
 """Kinds of layers of networks that read."""
 
@@ -90,6 +93,8 @@ def batch_norm(module: nn.BatchNorm1d | nn.BatchNorm2d, shape: Shape, offsets: O
 def embedding(module: nn.Embedding, shape: Shape, offsets: Offsets) -> Translated:
     if module.padding_idx is not None or module.max_norm is not None or module.scale_grad_by_freq or len(shape) != 1:
         raise UntranslatableError(f"Embedding with padding, a largest norm or scaled gradients, or on inputs of {shape}")
+    if module.num_embeddings > LARGEST_VOCABULARY:
+        raise UntranslatableError(f"Embedding of more than {LARGEST_VOCABULARY:,} tokens")
     step = Step("embedding", _tensors(offsets, weight=module.weight), module.embedding_dim, vocabulary=module.num_embeddings)
     return step, (*shape, module.embedding_dim)
 

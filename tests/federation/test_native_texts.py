@@ -18,7 +18,7 @@ from fflbench.contracts import Rng
 from fflbench.extension import FLAVOURS
 from fflbench.federation.native import NativeModel, native_model, optimiser
 from fflbench.federation.network import Network
-from fflbench.federation.steps import UntranslatableError
+from fflbench.federation.steps import LARGEST_VOCABULARY, UntranslatableError, embedding
 from fflbench.federation.trainer import Trainer
 from fflbench.models.bilstm import BiLSTM
 from tests.federation.reference import CPU, TORCH, native_update, start_of, texts_of, torch_update
@@ -176,6 +176,12 @@ def with_part(**parts: nn.Module) -> nn.Module:
 def test_other_networks_stay_with_torch(model: nn.Module) -> None:
     with pytest.raises(UntranslatableError):
         NativeModel(Network(model, CPU), (TOKENS,))
+
+
+def test_a_vocabulary_that_single_precision_cannot_tell_apart_stays_with_torch() -> None:
+    embedding(nn.Embedding(LARGEST_VOCABULARY, 1, device="meta"), (TOKENS,), lambda tensor: 0)
+    with pytest.raises(UntranslatableError, match="16,777,216"):
+        embedding(nn.Embedding(LARGEST_VOCABULARY + 1, 1, device="meta"), (TOKENS,), lambda tensor: 0)
 
 
 def test_whatever_is_no_token_stays_with_torch() -> None:
