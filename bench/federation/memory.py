@@ -25,7 +25,7 @@ PROCESS = 950_000_000
 """A process with the libraries imported, their buffers, and the blocks that are worked on at a time."""
 VECTORS = 20
 """Vectors as long as the model that live at once: the network, its gradient, the optimiser, the global model, a step."""
-OBSERVER = 800_000_000
+OBSERVER = 600_000_000
 """What a reconstruction may take: its network's activations, derivatives of second order, pictures and scores."""
 EVALUATED = 1000
 """Examples that go through the network at once when it is evaluated."""

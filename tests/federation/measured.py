@@ -106,7 +106,7 @@ def targets() -> dict[str, type]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    blocks.ENTRIES = 1 << 15
+    blocks.ENTRIES, blocks.WIDE, blocks.LEAST_WIDE = 1 << 15, 1 << 12, 1 << 6
     for dtype in (torch.float32, torch.float64):
         square = torch.randn(1000, 1000, dtype=dtype)
         torch.linalg.eigh(square @ square.T)  # The buffers of the library of linear algebra.
