@@ -19,7 +19,12 @@ Rule = Callable[[Tensor], Tensor]
 def columns_at_once(rows: Tensor) -> int:
     """How many columns of rows [n, d] make a block: a power of two, so that torch sums a column in the same order as it
     would in the whole matrix, bit for bit."""
-    return 1 << max(6, (ENTRIES // max(1, len(rows))).bit_length() - 1)
+    return _power_of_two(ENTRIES // max(1, len(rows)), least=64)
+
+
+def _power_of_two(most: int, least: int) -> int:
+    """The largest up to `most`, and no less than `least`."""
+    return max(least, 1 << max(0, most.bit_length() - 1))
 
 
 def column_blocks(rows: Tensor) -> Sequence[Tensor]:
@@ -31,8 +36,8 @@ def wide_columns(rows: Tensor, block: int | None = None) -> Iterator[tuple[slice
     """Neighbouring columns of rows [n, d], where they are and a copy in double precision, `block` at a time; by default as
     many as a CPU keeps at hand."""
     if block is None:
-        at_hand = max(LEAST_WIDE, 1 << max(0, (WIDE // max(1, len(rows))).bit_length() - 1))
-        block = at_hand if rows.device.type == "cpu" else columns_at_once(rows)
+        on_cpu = rows.device.type == "cpu"
+        block = _power_of_two(WIDE // max(1, len(rows)), LEAST_WIDE) if on_cpu else columns_at_once(rows)
     for begin in range(0, rows.shape[1], block):
         part = slice(begin, begin + block)
         yield part, rows[:, part].to(torch.float64, copy=True)

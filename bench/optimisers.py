@@ -1,5 +1,5 @@
-"""Torch's optimisers without torch's compiler. They load it before their first step: a second and 150 MB in every process,
-for nothing, as nothing is compiled here."""
+"""Torch's optimisers without torch's compiler. They load it before their first step, which takes time and memory in every
+process, for nothing: nothing is compiled here."""
 
 from __future__ import annotations
 
